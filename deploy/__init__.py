@@ -1,0 +1,1 @@
+"""Setting Carbonflow up and running it: local servers, containers, dashboards."""

@@ -1,0 +1,197 @@
+"""The registry: what is known of sites, areas, devices, emission sources and dated events.
+
+Facts that change a number are dated: a list of entries, each `from` an instant on, each overriding only what it
+names. What is in force at an instant is the merge of all entries up to it (`facts_at`).
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Annotated, Literal, TypeVar
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+
+Id = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
+DeviceRef = Annotated[
+    str, StringConstraints(pattern=r"^(meter|flowmeter|cems|beltscale)/[a-z0-9][a-z0-9_-]{0,62}$")
+]
+"""A device within its site, as in its topic: `kind/id`."""
+Positive = Annotated[float, Field(gt=0)]
+Percent = Annotated[float, Field(ge=0, le=100)]
+
+
+class Strict(BaseModel):
+    """No unknown key passes: a misspelt fact must not be silently without effect."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+class BaseState(StrEnum):
+    """The state a gas volume is referred to, at 101.325 kPa. Part of the unit, never implied."""
+
+    C0 = "0C"
+    C15 = "15C"
+    C20 = "20C"
+    F60 = "60F"
+
+
+class Method(StrEnum):
+    FUEL = "fuel"
+    ELECTRICITY = "electricity"
+    HEAT = "heat"
+    CEMS = "cems"
+    MASS_BALANCE = "mass_balance"
+
+
+class Medium(StrEnum):
+    """What carries purchased heat, and by which measurement its enthalpy is found."""
+
+    SATURATED_STEAM_BY_PRESSURE = "saturated_steam_by_pressure"
+    SATURATED_STEAM_BY_TEMPERATURE = "saturated_steam_by_temperature"
+    SUPERHEATED_STEAM = "superheated_steam"
+    HOT_WATER_OPEN = "hot_water_open"
+    HOT_WATER_CLOSED = "hot_water_closed"
+    HEAT_METER = "heat_meter"
+
+
+class Register(Strict):
+    """A cumulative register: where it rolls over and what its last digit is worth, in its own unit."""
+
+    modulus: Positive | None = None
+    resolution: Positive | None = None
+
+
+class DeviceFacts(Strict):
+    """Facts of a device in force `from` an instant on; those not named stay as they were."""
+
+    from_: AwareDatetime = Field(alias="from")
+    area: Id | None = None
+    interval_s: Positive | None = Field(None, description="expected seconds between readings")
+    carrier: str | None = Field(None, description="electricity, natural_gas, steam, heat, ... for the energy view")
+    energy_quantity: str | None = Field(None, description="register or rate that is the device's energy amount")
+    submeter_of: DeviceRef | None = Field(None, description="main meter that already contains this one")
+    registers: dict[str, Register] | None = None
+    multiplier: Positive | None = Field(None, description="CT x PT ratio the device does not apply itself")
+    rated_power_kw: Positive | None = None
+    rated_flow: Positive | None = Field(None, description="in the unit of the device's rate quantity")
+    pressure_reference: Literal["gauge", "absolute"] | None = None
+    atmospheric_pressure_kpa: Positive | None = None
+    base_state: BaseState | None = Field(None, description="base state of volume_nm3 and flow_nm3_h")
+    compressibility_ratio: Positive | None = Field(None, description="Zb/Z from line conditions to base state")
+    analyser: Literal["wet", "dry"] | None = None
+    duct_area_m2: Positive | None = None
+    gauges: Literal["instant", "interval_mean"] | None = None
+    repeats_frames: bool | None = None
+    accuracy_pct: Percent | None = None
+
+
+class Device(Strict):
+    name: str = ""
+    serial: str = ""
+    calibration_due: date | None = None
+    results: Literal["none", "rejections", "all"] = "none"
+    facts: tuple[DeviceFacts, ...] = Field(min_length=1)
+    ended: AwareDatetime | None = None
+
+
+class Stream(Strict):
+    """A carbon stream of a mass balance, by one device's mass register or rate."""
+
+    device: DeviceRef
+    quantity: str
+    role: Literal["input", "output"] = "input"
+    carbon_fraction: Annotated[float, Field(ge=0, le=1)] | None = None
+    carbonate: Literal["CaCO3", "MgCO3", "Na2CO3"] | None = None
+    purity: Annotated[float, Field(ge=0, le=1)] = 1.0
+    conversion: Annotated[float, Field(ge=0, le=1)] = 1.0
+
+
+class FuelProperties(Strict):
+    """Measured (laboratory) properties, overriding the factor set's defaults. On the basis of the mass as
+    metered (as received)."""
+
+    ncv_gj_per_unit: Positive | None = None
+    carbon_content_t_per_gj: Positive | None = None
+    oxidation_rate: Annotated[float, Field(ge=0, le=1)] | None = None
+    source: str = Field(min_length=1, description="laboratory, document and date")
+
+
+class SourceFacts(Strict):
+    """Facts of an emission source in force `from` an instant on; those not named stay as they were."""
+
+    from_: AwareDatetime = Field(alias="from")
+    area: Id | None = None
+    devices: tuple[DeviceRef, ...] | None = None
+    quantity: str | None = Field(None, description="the devices' register (or rate) that is the activity")
+    factor_set: str | None = None
+    factor_fuel: str | None = Field(None, description="the factor's fuel where it is not the carrier")
+    region: str | None = Field(None, description="grid region where it is not the site's")
+    factor_base_state: BaseState | None = Field(None, description="base state of a per-Nm3 factor")
+    fuel: FuelProperties | None = None
+    density_t_per_m3: Positive | None = None
+    medium: Medium | None = None
+    streams: tuple[Stream, ...] | None = None
+    in_total: bool | None = None
+    reconciles_with: Id | None = None
+    note: str | None = None
+
+
+class Source(Strict):
+    scope: Literal[1, 2]
+    method: Method
+    carrier: str
+    name: str = ""
+    facts: tuple[SourceFacts, ...] = Field(min_length=1)
+    ended: AwareDatetime | None = None
+
+
+class Area(Strict):
+    name: str = ""
+    type: Literal["building", "plant", "floor", "unit"] = "building"
+    floor_area_m2: Positive | None = None
+    ended: AwareDatetime | None = None
+
+
+class MeterReplaced(Strict):
+    """The register of a device starts anew: what the old one showed last and the new one first."""
+
+    type: Literal["meter_replaced"]
+    device: DeviceRef
+    at: AwareDatetime
+    final: dict[str, float]
+    initial: dict[str, float]
+    note: str = ""
+
+
+class Site(Strict):
+    name: str = ""
+    timezone: str
+    country: Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")] | None = None
+    region: str | None = Field(None, description="place of the grid factor, e.g. CN-SH")
+    gwp_set: Literal["AR4", "AR5", "AR6"] | None = None
+    areas: dict[Id, Area] = Field(default_factory=dict)
+    devices: dict[DeviceRef, Device] = Field(default_factory=dict)
+    sources: dict[Id, Source] = Field(default_factory=dict)
+    events: tuple[MeterReplaced, ...] = ()
+    ended: AwareDatetime | None = None
+
+
+class Registry(Strict):
+    version: Literal[1]
+    sites: dict[Id, Site] = Field(default_factory=dict)
+
+
+F = TypeVar("F", DeviceFacts, SourceFacts)
+
+
+def facts_at(facts: tuple[F, ...], at: datetime) -> F | None:
+    """The facts in force at `at`: all entries that begin at or before it, later ones over earlier ones; None
+    before the first."""
+    in_force: F | None = None
+    for entry in sorted(facts, key=lambda each: each.from_):
+        if entry.from_ > at:
+            break
+        named = {name: getattr(entry, name) for name in entry.model_fields_set}
+        in_force = entry if in_force is None else in_force.model_copy(update=named)
+    return in_force

@@ -1,0 +1,107 @@
+CREATE VIEW api.readings_hourly AS
+SELECT h.hour, d.site, d.device, d.kind, q.quantity, q.unit, h.readings, h.min, h.max, h.mean, h.first, h.last,
+    h.consumption, h.coverage, h.estimated
+FROM core.device_hour h
+JOIN core.device d USING (device_id)
+JOIN core.quantity q ON q.code = h.quantity;
+
+COMMENT ON VIEW api.readings_hourly IS 'Each quantity by hour of the site''s local clock.';
+COMMENT ON COLUMN api.readings_hourly.hour IS 'Instant at which the hour begins.';
+COMMENT ON COLUMN api.readings_hourly.site IS 'Site id.';
+COMMENT ON COLUMN api.readings_hourly.device IS 'Device id, unique within site and kind.';
+COMMENT ON COLUMN api.readings_hourly.kind IS 'meter, flowmeter, cems or beltscale.';
+COMMENT ON COLUMN api.readings_hourly.quantity IS 'What was measured.';
+COMMENT ON COLUMN api.readings_hourly.unit IS 'Unit of min, max, mean, first, last and consumption.';
+COMMENT ON COLUMN api.readings_hourly.readings IS 'Valid readings in the hour.';
+COMMENT ON COLUMN api.readings_hourly.min IS 'Smallest valid value in the hour.';
+COMMENT ON COLUMN api.readings_hourly.max IS 'Largest valid value in the hour.';
+COMMENT ON COLUMN api.readings_hourly.mean IS 'Time-weighted mean over the covered part of the hour; NULL for registers.';
+COMMENT ON COLUMN api.readings_hourly.first IS 'First valid value in the hour.';
+COMMENT ON COLUMN api.readings_hourly.last IS 'Last valid value in the hour.';
+COMMENT ON COLUMN api.readings_hourly.consumption IS 'Movement of the register in the hour; NULL for gauges and where unknown.';
+COMMENT ON COLUMN api.readings_hourly.coverage IS 'Share of the hour that readings cover, 0 to 1.';
+COMMENT ON COLUMN api.readings_hourly.estimated IS 'Whether part of the amount was spread over an outage or substituted.';
+
+CREATE VIEW api.energy_hourly AS
+SELECT h.hour, d.site, h.area, d.device, h.carrier, h.amount, h.unit, h.energy_kwh, h.in_total, h.coverage, h.estimated
+FROM core.energy_hour h
+JOIN core.device d USING (device_id);
+
+COMMENT ON VIEW api.energy_hourly IS 'Energy and energy carriers by device and hour.';
+COMMENT ON COLUMN api.energy_hourly.hour IS 'Instant at which the hour of the site''s local clock begins.';
+COMMENT ON COLUMN api.energy_hourly.site IS 'Site id.';
+COMMENT ON COLUMN api.energy_hourly.area IS 'Area id.';
+COMMENT ON COLUMN api.energy_hourly.device IS 'Device id.';
+COMMENT ON COLUMN api.energy_hourly.carrier IS 'electricity, natural_gas, steam, heat, coal, ...';
+COMMENT ON COLUMN api.energy_hourly.amount IS 'Consumption in unit; NULL where unknown.';
+COMMENT ON COLUMN api.energy_hourly.unit IS 'Unit of amount; a gas volume names its base state.';
+COMMENT ON COLUMN api.energy_hourly.energy_kwh IS 'Energy; of fuels by NCV; NULL where unknown.';
+COMMENT ON COLUMN api.energy_hourly.in_total IS 'Whether the row counts in a total: false for a sub-meter beside its main meter.';
+COMMENT ON COLUMN api.energy_hourly.coverage IS 'Share of the hour that readings cover, 0 to 1.';
+COMMENT ON COLUMN api.energy_hourly.estimated IS 'Whether part of the amount was spread over an outage or substituted.';
+
+CREATE VIEW api.emissions_hourly AS
+SELECT h.hour, s.site, h.area, s.source, s.scope, nullif(h.basis, 'none') AS basis, s.method, s.carrier,
+    h.activity, h.activity_unit, h.co2_kg, h.ch4_kg, h.n2o_kg, h.co2e_kg, h.biogenic_co2_kg, h.gwp_set, h.factor,
+    h.in_total, h.uncertainty_pct, h.coverage, h.estimated,
+    CASE WHEN now() < h.hour + interval '1 hour' THEN 'open'
+         WHEN now() < h.hour + interval '1 hour' + interval '7 days' OR h.factor_provisional THEN 'provisional'
+         ELSE 'final' END AS status,
+    h.missing_reason, h.revision, h.computed_at
+FROM core.emission_hour h
+JOIN core.source s USING (source_id);
+
+COMMENT ON VIEW api.emissions_hourly IS 'Emissions of each source by hour of the site''s local clock.';
+COMMENT ON COLUMN api.emissions_hourly.hour IS 'Instant at which the hour begins.';
+COMMENT ON COLUMN api.emissions_hourly.site IS 'Site id.';
+COMMENT ON COLUMN api.emissions_hourly.area IS 'Area id.';
+COMMENT ON COLUMN api.emissions_hourly.source IS 'Emission source id.';
+COMMENT ON COLUMN api.emissions_hourly.scope IS '1 direct, 2 purchased energy.';
+COMMENT ON COLUMN api.emissions_hourly.basis IS 'location or market for electricity, else NULL.';
+COMMENT ON COLUMN api.emissions_hourly.method IS 'fuel, electricity, heat, cems or mass_balance.';
+COMMENT ON COLUMN api.emissions_hourly.carrier IS 'Fuel or energy carrier.';
+COMMENT ON COLUMN api.emissions_hourly.activity IS 'Activity in activity_unit; NULL where unknown.';
+COMMENT ON COLUMN api.emissions_hourly.activity_unit IS 'Unit of activity; a gas volume names its base state.';
+COMMENT ON COLUMN api.emissions_hourly.co2_kg IS 'Fossil CO2; NULL where unknown.';
+COMMENT ON COLUMN api.emissions_hourly.ch4_kg IS 'CH4; NULL where the factor set has none.';
+COMMENT ON COLUMN api.emissions_hourly.n2o_kg IS 'N2O; NULL where the factor set has none.';
+COMMENT ON COLUMN api.emissions_hourly.co2e_kg IS 'CO2 equivalent by gwp_set; NULL where a part is unknown.';
+COMMENT ON COLUMN api.emissions_hourly.biogenic_co2_kg IS 'Biogenic CO2, a memo item outside co2_kg.';
+COMMENT ON COLUMN api.emissions_hourly.gwp_set IS 'Warming potentials behind co2e_kg: AR4, AR5 or AR6.';
+COMMENT ON COLUMN api.emissions_hourly.factor IS 'Factor used; see api.factors.';
+COMMENT ON COLUMN api.emissions_hourly.in_total IS 'Whether the row counts in a total: each tonne once over all rows where true.';
+COMMENT ON COLUMN api.emissions_hourly.uncertainty_pct IS 'Expanded uncertainty (95 %); NULL where not assessed.';
+COMMENT ON COLUMN api.emissions_hourly.coverage IS 'Share of the hour that readings cover, 0 to 1.';
+COMMENT ON COLUMN api.emissions_hourly.estimated IS 'Whether part of the amount was spread over an outage or substituted.';
+COMMENT ON COLUMN api.emissions_hourly.status IS 'open (the hour runs), provisional (late data or a newer factor expected), final.';
+COMMENT ON COLUMN api.emissions_hourly.missing_reason IS 'Why co2_kg is NULL.';
+COMMENT ON COLUMN api.emissions_hourly.revision IS 'Counts the restatements of a final hour.';
+COMMENT ON COLUMN api.emissions_hourly.computed_at IS 'When the row was computed.';
+
+CREATE VIEW api.emissions_daily AS
+SELECT (h.hour AT TIME ZONE t.timezone)::date AS day, h.site, h.area, h.source, h.scope, h.basis, h.method, h.carrier,
+    sum(h.co2_kg) AS co2_kg, sum(h.co2e_kg) AS co2e_kg, bool_and(h.in_total) AS in_total,
+    sum(h.coverage) / (extract(epoch FROM
+        ((((h.hour AT TIME ZONE t.timezone)::date + 1)::timestamp AT TIME ZONE t.timezone)
+        - ((h.hour AT TIME ZONE t.timezone)::date::timestamp AT TIME ZONE t.timezone))) / 3600)::double precision AS coverage,
+    CASE WHEN bool_or(h.status = 'open') THEN 'open'
+         WHEN bool_or(h.status = 'provisional') THEN 'provisional' ELSE 'final' END AS status
+FROM api.emissions_hourly h
+JOIN core.site t USING (site)
+GROUP BY (h.hour AT TIME ZONE t.timezone)::date, t.timezone, h.site, h.area, h.source, h.scope, h.basis, h.method,
+    h.carrier, h.in_total;
+
+COMMENT ON VIEW api.emissions_daily IS 'Emissions of each source by day of the site''s local calendar: the sum of its 23 to 25 hours.';
+COMMENT ON COLUMN api.emissions_daily.day IS 'Date on the site''s local calendar.';
+COMMENT ON COLUMN api.emissions_daily.site IS 'Site id.';
+COMMENT ON COLUMN api.emissions_daily.area IS 'Area id.';
+COMMENT ON COLUMN api.emissions_daily.source IS 'Emission source id.';
+COMMENT ON COLUMN api.emissions_daily.scope IS '1 direct, 2 purchased energy.';
+COMMENT ON COLUMN api.emissions_daily.basis IS 'location or market for electricity, else NULL.';
+COMMENT ON COLUMN api.emissions_daily.method IS 'fuel, electricity, heat, cems or mass_balance.';
+COMMENT ON COLUMN api.emissions_daily.carrier IS 'Fuel or energy carrier.';
+COMMENT ON COLUMN api.emissions_daily.co2_kg IS 'Fossil CO2 of the hours known; NULL where none is.';
+COMMENT ON COLUMN api.emissions_daily.co2e_kg IS 'CO2 equivalent of the hours known; NULL where none is.';
+COMMENT ON COLUMN api.emissions_daily.in_total IS 'Whether the row counts in a total.';
+COMMENT ON COLUMN api.emissions_daily.coverage IS 'Share of the whole local day that readings cover, 0 to 1.';
+COMMENT ON COLUMN api.emissions_daily.status IS 'open, provisional or final: the least settled of its hours.';

@@ -1,0 +1,16 @@
+-- Least privilege: readers see the api alone; each service writes only what is its own.
+REVOKE ALL ON SCHEMA core, api FROM PUBLIC;
+
+GRANT USAGE ON SCHEMA api TO carbonflow_ops, carbonflow_grafana, carbonflow_analytics;
+GRANT SELECT ON ALL TABLES IN SCHEMA api TO carbonflow_ops, carbonflow_grafana, carbonflow_analytics;
+
+GRANT USAGE ON SCHEMA core TO carbonflow_ingest, carbonflow_analytics;
+GRANT SELECT ON ALL TABLES IN SCHEMA core TO carbonflow_ingest, carbonflow_analytics;
+
+GRANT INSERT, UPDATE ON core.reading_meter, core.reading_flowmeter, core.reading_cems, core.reading_beltscale,
+    core.device, core.ingest_total, core.dead_letter TO carbonflow_ingest;
+GRANT INSERT ON core.live_emission, core.dirty TO carbonflow_ingest;
+
+GRANT INSERT, UPDATE, DELETE ON core.device_hour, core.energy_hour, core.emission_hour TO carbonflow_analytics;
+GRANT DELETE ON core.dirty, core.dirty_range TO carbonflow_analytics;
+GRANT UPDATE (last_received_at) ON core.device TO carbonflow_analytics;
