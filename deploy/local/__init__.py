@@ -1,4 +1,5 @@
-"""A private TimescaleDB and Mosquitto inside the clone, from Debian's packages, without Docker and without root.
+"""A private TimescaleDB and Mosquitto inside the clone, without Docker and without root.
 
-`servers.ensure_up` starts them, `servers.down` stops them; everything they need lies in `.local`.
+`servers.ensure_up` starts them, `servers.down` stops them; everything they need comes
+from Debian's packages and lies in `.local`.
 """

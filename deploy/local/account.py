@@ -1,7 +1,7 @@
 """The account the servers run under.
 
-PostgreSQL refuses to run as root. As root the servers run as `nobody`; where the clone lies in a folder that others
-may not enter (such as root's home), that process is given the right to pass folders, and nothing else of root's.
+PostgreSQL refuses to run as root. As root the servers run as `nobody`; where the clone lies in a folder that
+others may not enter (such as root's home), they are given one right of root's, to pass file permissions.
 """
 
 import os
@@ -30,7 +30,7 @@ class Account:
 
     def own(self, path: Path, mode: int) -> None:
         """Give one file or folder to this account."""
-        os.chmod(path, mode)
+        path.chmod(mode)
         if os.geteuid() == 0:
             os.chown(path, self.uid, self.gid)
 
@@ -47,7 +47,9 @@ def server_account(local: Path) -> Account:
         return Account(os.geteuid(), os.getegid())
     setpriv = shutil.which("setpriv")
     if setpriv is None:
-        raise SetupError("PostgreSQL does not run as root: install the package util-linux, or run as an ordinary user.")
+        raise SetupError(
+            "PostgreSQL does not run as root: install the package util-linux, or run as an ordinary user."
+        )
     entry = pwd.getpwnam(_ACCOUNT)
     prefix = [setpriv, f"--reuid={entry.pw_uid}", f"--regid={entry.pw_gid}", "--clear-groups"]
     if not others_may_enter(local):

@@ -28,8 +28,8 @@ def url(user: str, password: str, port: int) -> str:
     return f"mqtt://{user}:{password}@{ports.LOOPBACK}:{port}"
 
 
-def configure(folder: Path, port: int, passwords: dict[str, str], account: Account) -> Path:
-    """Write configuration, password file and rights; the configuration's path."""
+def configure(folder: Path, port: int, passwords: dict[str, str], account: Account) -> None:
+    """Write configuration, password file and rights."""
     account.folder(folder)
     account.folder(folder / "data")
     shipped = (SHIPPED / "carbonflow.conf").read_text(encoding="utf-8")
@@ -49,7 +49,6 @@ def configure(folder: Path, port: int, passwords: dict[str, str], account: Accou
     for name, text in texts.items():
         write_atomic(folder / name, text, mode=0o600)
         account.own(folder / name, 0o600)
-    return folder / "mosquitto.conf"
 
 
 def _hashed(password: str) -> str:
@@ -59,9 +58,16 @@ def _hashed(password: str) -> str:
     return f"$7${_HASH_ROUNDS}${base64.b64encode(salt).decode()}${base64.b64encode(digest).decode()}"
 
 
-def start(configuration: Path, program: Path, account: Account, log: Path) -> ProcessId | None:
+def start(folder: Path, program: Path, account: Account, log: Path) -> ProcessId | None:
     """Start the broker; None where it ended at once."""
-    return process.spawn(account.command([str(program), "-c", str(configuration)]), log, _ENVIRONMENT)
+    for stray in process.find(command(program, folder)):  # left without record by a killed run
+        process.stop(stray, STOP_SIGNALS)
+    return process.spawn(account.command(command(program, folder)), log, _ENVIRONMENT)
+
+
+def command(program: Path, folder: Path) -> list[str]:
+    """The broker's command line."""
+    return [str(program), "-c", str(folder / "mosquitto.conf")]
 
 
 def wait_ready(broker: ProcessId, port: int, user: str, password: str, log: Path) -> bool:

@@ -19,7 +19,7 @@ def write_atomic(path: Path, text: str, mode: int = 0o644) -> None:
         file.flush()
         os.fchmod(file.fileno(), mode)  # the umask may have taken bits away
         os.fsync(file.fileno())
-    os.replace(new, path)
+    new.replace(path)
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from pathlib import Path
 class Layout:
     """The folders of the local servers.
 
-    `packages` may point to the unpacked packages of another clone, so that tests need not download them again.
+    `shared_packages` are the unpacked packages of another clone, so that tests need not download them.
     """
 
     root: Path

@@ -17,7 +17,7 @@ from deploy.local.files import write_atomic
 from deploy.local.progress import Progress
 
 SERVERS = ("postgresql-17-timescaledb", "mosquitto", "mosquitto-clients")
-# What the servers depend on by package, and never load: the JIT compiler is off, and Debian's wrapper scripts,
+# What the servers depend on by package and never load: the JIT compiler is off, and Debian's wrapper scripts,
 # locales and account tools are not used. Half of the download.
 _NOT_NEEDED = re.compile(
     r"(libllvm|libz3|perl|libperl|lib[a-z0-9-]+-perl$|locales$|libc-l10n$|passwd$|procps$|debconf$|adduser$|"
@@ -25,19 +25,24 @@ _NOT_NEEDED = re.compile(
     r"postgresql-common|postgresql-client-common$|ssl-cert$|libdb5|libgdbm|libsem|libsepol|sensible-utils$)"
 )
 _URI_LINE = re.compile(r"'[^']*' (?P<name>[^_ ]+)_(?P<version>[^_ ]+)_[^_ ]+\.deb ")
-# Machine settings that must not reach the private apt: its folders, hooks that touch the machine, the user that
-# downloads (who may not enter this clone) and the release it prefers.
+# Machine settings that must not reach the private apt: its folders, hooks that touch the machine, the user
+# that downloads (who may not enter this clone) and the release it prefers.
 _DROPPED_SETTINGS = re.compile(r"(Dir\b|.*Invoke|APT::Sandbox|APT::Default-Release|APT::Update\b|DPkg\b)")
 _APT_SENTENCES = (
-    (re.compile(r"No space left|You don't have enough free space"), "the disk is full: free 1 GB"),
-    (re.compile(r"NO_PUBKEY|not signed|invalid signature|Sub-process .*sqv"),
-     "this machine does not know the key of Debian 13: update its package debian-archive-keyring"),
-    (re.compile(r"Unable to locate package|no installation candidate|does not have a Release file"),
-     "the machine's package sources do not offer Debian 13 (trixie): use `docker compose up`, or set "
-     "CARBONFLOW_DATABASE_URL and CARBONFLOW_MQTT_URL"),
-    (re.compile(r"Could not (resolve|connect)|Temporary failure|timed out|Failed to fetch|Unable to connect"),
-     "the package server cannot be reached: check the network"),
-)  # fmt: skip
+    (r"No space left|You don't have enough free space", "the disk is full: free 1 GB"),
+    (
+        r"NO_PUBKEY|not signed|invalid signature|Sub-process .*sqv",
+        "this machine does not know the key of Debian 13: update its package debian-archive-keyring",
+    ),
+    (
+        r"Unable to locate package|no installation candidate|does not have a Release file",
+        f"the machine's sources do not offer Debian 13 (trixie): {sources.INSTEAD}",
+    ),
+    (
+        r"Could not (resolve|connect)|Temporary failure|timed out|Failed to fetch|Unable to connect",
+        "the package server cannot be reached: check the network",
+    ),
+)
 
 
 def fetch(names: Sequence[str], apt: Path, target: Path, log: Path, progress: Progress) -> None:
@@ -98,7 +103,12 @@ class _Apt:
 
     def run(self, *arguments: str, cwd: Path | None = None) -> str:
         """Run apt-get; its output, or a SetupError with the reason."""
-        environment = {**os.environ, "APT_CONFIG": str(self.config), "LC_ALL": "C", "DEBIAN_FRONTEND": "noninteractive"}
+        environment = {
+            **os.environ,
+            "APT_CONFIG": str(self.config),
+            "LC_ALL": "C",
+            "DEBIAN_FRONTEND": "noninteractive",
+        }
         done = subprocess.run(
             ["apt-get", "-q", *arguments],
             env=environment,
@@ -129,7 +139,7 @@ class _Apt:
 
 def _apt_sentence(output: str, log: Path) -> str:
     for pattern, reason in _APT_SENTENCES:
-        if pattern.search(output):
+        if re.search(pattern, output):
             return f"Cannot get the Debian packages: {reason} (details in {log})."
     return f"Cannot get the Debian packages: apt-get failed, and {log} says why."
 
@@ -157,5 +167,7 @@ def _unpack(debs: Sequence[Path], target: Path, log: Path) -> None:
 
 def _unpack_one(deb: Path, target: Path) -> str | None:
     """Unpack one package; what dpkg-deb said where it failed."""
-    done = subprocess.run(["dpkg-deb", "-x", str(deb), str(target)], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["dpkg-deb", "-x", str(deb), str(target)], capture_output=True, text=True, check=False
+    )
     return f"$ dpkg-deb -x {deb.name}\n{done.stderr}\n" if done.returncode else None

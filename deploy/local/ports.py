@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable
 from deploy.local.errors import SetupError
 
 LOOPBACK = "127.0.0.1"
-# Below the range from which the kernel takes ports of outgoing connections (32768 on), so that a port stays ours
-# between two starts.
+# Below the range from which the kernel takes ports of outgoing connections (32768 on), so that a port stays
+# ours between two starts.
 _RANGE = range(20_000, 32_000)
 _TRIES = 200
 
@@ -32,4 +32,6 @@ def choose(previous: int | None, free: Callable[[int], bool] = is_free, avoid: I
     for port in random.sample(_RANGE, _TRIES):
         if port not in taken and free(port):
             return port
-    raise SetupError(f"No free port between {_RANGE.start} and {_RANGE.stop}: stop some servers and try again.")
+    raise SetupError(
+        f"No free port between {_RANGE.start} and {_RANGE.stop}: stop some servers and try again."
+    )

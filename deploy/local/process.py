@@ -1,7 +1,7 @@
 """Processes that outlive the command that started them, known by id and start time.
 
-A process id alone may be another program's after a crash or a reboot, and nothing may be stopped that this clone did
-not start.
+A process id alone may be another program's after a crash or a reboot, and nothing may be stopped that this
+clone did not start.
 """
 
 import os
@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from deploy.local.errors import SetupError
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _POLL_S = 0.02
@@ -42,8 +44,41 @@ def identify(pid: int) -> ProcessId | None:
     return ProcessId(pid, int(fields[19]), _BOOT_ID.read_text(encoding="ascii").strip())
 
 
+def find(argv: Sequence[str]) -> list[ProcessId]:
+    """The processes started with exactly this command line."""
+    wanted = b"".join(argument.encode() + b"\0" for argument in argv)
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdecimal() and _command_line(entry) == wanted:
+            found.append(identify(int(entry.name)))
+    return [process for process in found if process]
+
+
+def working_in(folder: Path, name: str) -> list[ProcessId]:
+    """The processes of the program `name` whose working folder is `folder`."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdecimal() and _works_in(entry, folder, name):
+            found.append(identify(int(entry.name)))
+    return [process for process in found if process]
+
+
+def _works_in(entry: Path, folder: Path, name: str) -> bool:
+    try:
+        return (entry / "cwd").readlink() == folder and (entry / "exe").readlink().name == name
+    except OSError:
+        return False  # it has ended, or is somebody else's
+
+
+def _command_line(entry: Path) -> bytes:
+    try:
+        return (entry / "cmdline").read_bytes()
+    except OSError:
+        return b""  # it has ended
+
+
 def _reap(pid: int) -> None:
-    """Take the exit status if the process was our own child and has ended, so that it does not stay a zombie."""
+    """Take the exit status of our own child if it has ended, so that it does not stay a zombie."""
     try:
         os.waitpid(pid, os.WNOHANG)
     except ChildProcessError:
@@ -77,15 +112,19 @@ def wait_until(condition: Callable[[], bool], seconds: float) -> bool:
     return True
 
 
-def stop(process: ProcessId, signals: Sequence[tuple[signal.Signals, float]]) -> bool:
-    """Send each signal in turn, waiting its seconds for the process to end; whether it ended."""
+Signals = Sequence[tuple[signal.Signals, float]]
+"""What to send, and how many seconds to wait for the process to end before the next."""
+
+
+def stop(process: ProcessId, signals: Signals) -> None:
+    """Send each signal in turn until the process has ended. Raises SetupError where it does not."""
     for number, patience_s in signals:
         if not process.alive():
-            return True
+            return
         try:
             os.kill(process.pid, number)
         except ProcessLookupError:
-            return True
+            return
         if wait_until(lambda: not process.alive(), patience_s):
-            return True
-    return False
+            return
+    raise SetupError(f"Process {process.pid} does not end: stop it by hand and try again.")

@@ -61,6 +61,6 @@ class NoProgress:
     """Shows nothing."""
 
     @contextmanager
-    def step(self, text: str) -> Iterator[None]:
+    def step(self, text: str) -> Iterator[None]:  # noqa: ARG002
         """Show nothing."""
         yield

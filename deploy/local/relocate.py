@@ -43,7 +43,14 @@ def relocate(packages: Path) -> Programs:
     wanted += [programs.postgres_bin / name for name in _POSTGRES_PROGRAMS]
     for program in wanted:
         # DT_RPATH, unlike DT_RUNPATH, also holds for the libraries of libraries and for loaded extensions.
-        command = [patchelf, "--set-interpreter", str(loader), "--force-rpath", "--set-rpath", str(loader.parent)]
+        command = [
+            patchelf,
+            "--set-interpreter",
+            str(loader),
+            "--force-rpath",
+            "--set-rpath",
+            str(loader.parent),
+        ]
         done = subprocess.run([*command, str(program)], capture_output=True, text=True, check=False)
         if done.returncode != 0:
             raise SetupError(f"Cannot prepare {program.name}: {done.stderr.strip()}.")

@@ -1,21 +1,20 @@
 """Bringing the local servers up and down. Doing either twice is the same as doing it once."""
 
-import fcntl
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from deploy.local import broker, packages, ports, postgres, process, relocate
+from deploy.local import broker, packages, ports, postgres, provision, relocate, teardown
 from deploy.local import state as states
 from deploy.local.account import Account, server_account
 from deploy.local.errors import SetupError
 from deploy.local.files import clear_os_errors
 from deploy.local.layout import Layout
+from deploy.local.lock import locked
 from deploy.local.progress import NoProgress, Progress
 from deploy.local.relocate import Programs
-from deploy.local.state import State
+from deploy.local.state import Server, State
 
 DATABASE_VARIABLE = "CARBONFLOW_DATABASE_URL"
 MQTT_VARIABLE = "CARBONFLOW_MQTT_URL"
@@ -52,15 +51,15 @@ def ensure_up(
 ) -> Servers:
     """Start what does not run yet and say where it is.
 
-    A server whose URL is in `environment` is not started. `shared_packages` are the unpacked packages of another
-    clone. Raises SetupError.
+    A server whose URL is in `environment` is not started. `shared_packages` are the unpacked packages of
+    another clone. Raises SetupError.
     """
     database_url, mqtt_url = environment.get(DATABASE_VARIABLE), environment.get(MQTT_VARIABLE)
     if database_url and mqtt_url:
         return _servers(None, database_url, mqtt_url)
     layout = Layout(root.resolve(), shared_packages)
     progress = progress or NoProgress()
-    with clear_os_errors(layout.local), _locked(layout, progress):
+    with clear_os_errors(layout.local), locked(layout.lock, progress):
         state = _start(layout, progress, with_database=not database_url, with_mqtt=not mqtt_url)
         return _servers(state, database_url, mqtt_url)
 
@@ -70,24 +69,8 @@ def down(root: Path) -> bool:
     layout = Layout(root.resolve())
     if not layout.state.exists():
         return False
-    with clear_os_errors(layout.local), _locked(layout, NoProgress()):
-        return stop_recorded(layout)
-
-
-def stop_recorded(layout: Layout) -> bool:
-    """Stop the processes in the state file; whether anything ran."""
-    state = states.load(layout.state)
-    if state is None:
-        return False
-    ran = False
-    for server, signals in ((state.mqtt, broker.STOP_SIGNALS), (state.database, postgres.STOP_SIGNALS)):
-        if server.process is not None and server.process.alive():
-            ran = True
-            if not process.stop(server.process, signals):
-                raise SetupError(f"Process {server.process.pid} does not end: stop it by hand and try again.")
-        server.process = None
-    states.save(state, layout.state)
-    return ran
+    with clear_os_errors(layout.local), locked(layout.lock, NoProgress()):
+        return teardown.stop_recorded(layout)
 
 
 def _servers(state: State | None, database_url: str | None, mqtt_url: str | None) -> Servers:
@@ -112,30 +95,15 @@ def _servers(state: State | None, database_url: str | None, mqtt_url: str | None
     )
 
 
-@contextmanager
-def _locked(layout: Layout, progress: Progress) -> Iterator[None]:
-    """Hold the clone's lock; a second command waits for the first."""
-    layout.local.mkdir(parents=True, exist_ok=True)
-    layout.local.chmod(0o755)  # the servers' account passes through it; what is secret in it is 0600
-    with layout.lock.open("a", encoding="utf-8") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            with progress.step("Waiting for another command that starts or stops these servers"):
-                fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
 def _start(layout: Layout, progress: Progress, *, with_database: bool, with_mqtt: bool) -> State:
     account = server_account(layout.local)
     account.folder(layout.logs)
-    programs = _programs(layout, progress)
-    state = _state(layout)
+    starter = _Starter(layout, account, _programs(layout, progress), _state(layout), progress)
     if with_database:
-        _start_database(layout, state, programs, account, progress)
+        starter.database()
     if with_mqtt:
-        _start_broker(layout, state, programs, account, progress)
-    return state
+        starter.broker()
+    return starter.state
 
 
 def _programs(layout: Layout, progress: Progress) -> Programs:
@@ -158,68 +126,92 @@ def _state(layout: Layout) -> State:
     return state
 
 
-def _start_database(
-    layout: Layout, state: State, programs: Programs, account: Account, progress: Progress
-) -> None:
-    password = state.database_passwords[states.SUPERUSER]
-    log = _rotated(layout.logs / "postgres.log")
-    server = state.database
-    if server.process is not None and server.running() and server.port is not None:
-        with progress.step("Waiting for PostgreSQL"):
-            postgres.wait_ready(server.process, server.port, password, log)
-    else:
-        if not (layout.postgres / "data").exists():
-            with progress.step("Making the database"):
-                postgres.create(layout.postgres, programs.postgres_bin, password, account, log)
-        with progress.step("Starting PostgreSQL"):
-            _launch_database(layout, state, programs, account, log)
-    if not state.provisioned and server.port is not None:
-        postgres.provision(server.port, state.database_passwords)
-        state.provisioned = True
-        states.save(state, layout.state)
+@dataclass(frozen=True)
+class _Starter:
+    """Starts what does not run, and records it."""
 
+    layout: Layout
+    account: Account
+    programs: Programs
+    state: State
+    progress: Progress
 
-def _launch_database(layout: Layout, state: State, programs: Programs, account: Account, log: Path) -> None:
-    server = state.database
-    for _ in range(_PORT_TRIES):
-        server.port = ports.choose(server.port, avoid=_other_ports(state.mqtt))
-        try:
-            server.process = postgres.start(layout.postgres, programs.postgres_bin, server.port, account, log)
-            states.save(state, layout.state)  # before it is ready, so that a killed run leaves no unknown process
-            postgres.wait_ready(server.process, server.port, state.database_passwords[states.SUPERUSER], log)
-        except postgres.PortTaken:
-            server.port = None
-            continue
-        return
-    raise SetupError("PostgreSQL found no free port: stop some servers and try again.")
+    def database(self) -> None:
+        """Start the database where needed, and give it roles, extension and database."""
+        server, log = self.state.database, self.layout.logs / "postgres.log"
+        password = self.state.database_passwords[states.SUPERUSER]
+        if server.process is not None and server.port is not None and server.running():
+            with self.progress.step("Waiting for PostgreSQL"):
+                provision.wait_ready(server.process, server.port, password, log, _size(log))
+        else:
+            with self.progress.step("Making the database"):
+                folder, programs = self.layout.postgres, self.programs.postgres_bin
+                postgres.create(folder, programs, password, self.account, self.layout.logs / "initdb.log")
+            with self.progress.step("Starting PostgreSQL"):
+                self._launch_database(password, _rotated(log))
+        if not self.state.provisioned and server.port is not None:
+            provision.provision(server.port, self.state.database_passwords)
+            self.state.provisioned = True
+            self._save()
 
-
-def _start_broker(layout: Layout, state: State, programs: Programs, account: Account, progress: Progress) -> None:
-    server = state.mqtt
-    log = _rotated(layout.logs / "mosquitto.log")
-    user, password = next(iter(state.mqtt_passwords.items()))
-    if server.process is not None and server.port is not None and server.running():
-        if broker.wait_ready(server.process, server.port, user, password, log):
-            return
-    with progress.step("Starting Mosquitto"):
+    def _launch_database(self, password: str, log: Path) -> None:
+        server, folder = self.state.database, self.layout.postgres
         for _ in range(_PORT_TRIES):
-            server.port = ports.choose(server.port, avoid=_other_ports(state.database))
-            configuration = broker.configure(layout.broker, server.port, state.mqtt_passwords, account)
-            server.process = broker.start(configuration, programs.mosquitto, account, log)
-            states.save(state, layout.state)
-            if server.process and broker.wait_ready(server.process, server.port, user, password, log):
+            server.port = ports.choose(server.port, avoid=_ports_of(self.state.mqtt))
+            log_start = _size(log)
+            server.process = postgres.start(
+                folder, self.programs.postgres_bin, server.port, self.account, log
+            )
+            self._save()  # before it is ready, so that a killed run leaves no unknown process
+            try:
+                provision.wait_ready(server.process, server.port, password, log, log_start)
+            except postgres.PortTakenError:
+                server.port = None
+                continue
+            return
+        raise SetupError("PostgreSQL found no free port: stop some servers and try again.")
+
+    def broker(self) -> None:
+        """Start the broker where needed."""
+        server, log = self.state.mqtt, self.layout.logs / "mosquitto.log"
+        if server.running() and self._broker_answers(log):
+            return
+        with self.progress.step("Starting Mosquitto"):
+            self._launch_broker(_rotated(log))
+
+    def _launch_broker(self, log: Path) -> None:
+        server, folder = self.state.mqtt, self.layout.broker
+        for _ in range(_PORT_TRIES):
+            server.port = ports.choose(server.port, avoid=_ports_of(self.state.database))
+            broker.configure(folder, server.port, self.state.mqtt_passwords, self.account)
+            server.process = broker.start(folder, self.programs.mosquitto, self.account, log)
+            self._save()
+            if self._broker_answers(log):
                 return
-            if ports.is_free(server.port):  # so the port was not what ended it
+            if ports.is_free(server.port):  # so it was not the port that ended it
                 raise SetupError(f"Mosquitto cannot start: {log} says why.")
-    raise SetupError("Mosquitto found no free port: stop some servers and try again.")
+        raise SetupError("Mosquitto found no free port: stop some servers and try again.")
+
+    def _broker_answers(self, log: Path) -> bool:
+        server, user = self.state.mqtt, states.MQTT_USERS[0]
+        if server.process is None or server.port is None:
+            return False
+        return broker.wait_ready(server.process, server.port, user, self.state.mqtt_passwords[user], log)
+
+    def _save(self) -> None:
+        states.save(self.state, self.layout.state)
 
 
-def _other_ports(server: states.Server) -> list[int]:
+def _ports_of(server: Server) -> list[int]:
     return [server.port] if server.port is not None else []
+
+
+def _size(log: Path) -> int:
+    return log.stat().st_size if log.exists() else 0
 
 
 def _rotated(log: Path) -> Path:
     """The log, moved aside where it has grown large."""
-    if log.exists() and log.stat().st_size > _LOG_LIMIT_BYTES:
+    if _size(log) > _LOG_LIMIT_BYTES:
         log.replace(log.with_suffix(".log.1"))
     return log

@@ -17,12 +17,16 @@ _DEBIAN_NAMES = (
 _BASE = re.compile(rf"{_DEBIAN_NAMES}/?")
 _UPDATES = re.compile(rf"{_DEBIAN_NAMES}-(?:updates|proposed-updates)")
 _SECURITY = re.compile(rf"{_DEBIAN_NAMES}(?:-security|/updates)")
-_ONE_LINE = re.compile(r"deb\s+(?:\[(?P<options>[^\]]*)\]\s+)?(?P<uri>\S+)\s+(?P<suite>\S+)\s+(?P<components>.+)")
+_ONE_LINE = re.compile(
+    r"deb\s+(?:\[(?P<options>[^\]]*)\]\s+)?(?P<uri>\S+)\s+(?P<suite>\S+)\s+(?P<components>.+)"
+)
 _KEPT_OPTIONS = ("signed-by", "trusted", "check-date", "check-valid-until")
 
+INSTEAD = (
+    "use `docker compose up`, or set CARBONFLOW_DATABASE_URL and CARBONFLOW_MQTT_URL to servers of your own"
+)
 NO_SOURCES = (
-    "This machine has no Debian package sources, which the private database server and broker come from: "
-    "use `docker compose up` instead, or set CARBONFLOW_DATABASE_URL and CARBONFLOW_MQTT_URL to servers of your own."
+    f"This machine has no Debian package sources, which the private database and broker come from: {INSTEAD}."
 )
 
 
@@ -62,11 +66,8 @@ def from_one_line(text: str) -> list[Source]:
         match = _ONE_LINE.fullmatch(line.partition("#")[0].strip())
         if match is None:
             continue
-        options = dict(
-            (name.lower(), value)
-            for name, mark, value in (word.partition("=") for word in (match["options"] or "").split())
-            if mark
-        )
+        words = [word.partition("=") for word in (match["options"] or "").split()]
+        options = {name.lower(): value for name, _, value in words}
         found += _derive(match["uri"].split(), [match["suite"]], match["components"].split(), options)
     return found
 

@@ -9,6 +9,11 @@ from deploy.local.errors import SetupError
 from deploy.local.files import write_atomic
 from deploy.local.process import ProcessId
 
+
+class DamagedStateError(SetupError):
+    """The state file cannot be read."""
+
+
 SUPERUSER = "postgres"
 OWNER = "carbonflow_owner"
 LOGIN_ROLES = (OWNER, "carbonflow_ingest", "carbonflow_analytics", "carbonflow_ops", "carbonflow_grafana")
@@ -61,7 +66,9 @@ def load(path: Path) -> State | None:
     try:
         return _from_json(json.loads(text))
     except (ValueError, KeyError, TypeError) as error:
-        raise SetupError(f"{path} is damaged: run `make clean` and start again (local data are lost).") from error
+        raise DamagedStateError(
+            f"{path} is damaged: run `make clean` and start again (local data are lost)."
+        ) from error
 
 
 def _from_json(content: dict[str, object]) -> State:

@@ -1,0 +1,26 @@
+# Everything is made inside this clone, in .venv and .local; `make clean` removes it all.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: help setup demo test check clean
+
+help: ## Show the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+
+setup:
+	@$(PYTHON) deploy/bootstrap.py
+
+demo: setup ## Run everything with a simulated fleet, until Ctrl-C or FOR=45 seconds
+	@$(BIN)/carbonflow demo $(if $(FOR),--for $(FOR)s --json)
+
+test: check ## Lint, types, import layers, and all tests with a real database and broker
+	@$(BIN)/pytest $(PYTEST_ARGS)
+
+check: setup ## Lint, formatting, types and import layers
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+clean: ## Stop what this clone started; remove .venv, .local and caches
+	@$(PYTHON) -B deploy/bootstrap.py clean
