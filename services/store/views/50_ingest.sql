@@ -1,6 +1,6 @@
 CREATE VIEW api.dead_letters AS
 SELECT l.dead_letter_id AS id, l.received_at, l.topic, l.reason, l.detail, encode(l.payload, 'escape') AS payload,
-    l.replayed_at
+    l.replayed_at, l.accepted_at
 FROM core.dead_letter l;
 
 COMMENT ON VIEW api.dead_letters IS 'What was rejected, with its reason.';
@@ -11,6 +11,7 @@ COMMENT ON COLUMN api.dead_letters.reason IS 'bad_topic, not_json, too_large, ba
 COMMENT ON COLUMN api.dead_letters.detail IS 'What is wrong, where, and what to do.';
 COMMENT ON COLUMN api.dead_letters.payload IS 'Raw payload, bytes above 127 as \ooo; the first 4 KiB where it was too large.';
 COMMENT ON COLUMN api.dead_letters.replayed_at IS 'When a replay stored it; NULL before.';
+COMMENT ON COLUMN api.dead_letters.accepted_at IS 'When a person set it aside as no loss; NULL before.';
 
 CREATE VIEW api.ingest_totals AS
 SELECT t.client, t.received, t.stored, t.duplicate, t.rejected FROM core.ingest_total t;
