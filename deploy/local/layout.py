@@ -50,6 +50,11 @@ class Layout:
         return self.local / "servers.json"
 
     @property
+    def services(self) -> Path:
+        """Process ids of the services that `carbonflow demo` runs."""
+        return self.local / "services.json"
+
+    @property
     def lock(self) -> Path:
         """Held while servers start or stop."""
         return self.local / "servers.lock"

@@ -20,12 +20,13 @@ _MADE = (".venv", ".local", "carbonflow.egg-info", "build", "bench-results.json"
 
 def stop_recorded(layout: Layout) -> bool:
     """Stop the processes in the state file; whether anything ran. Raises SetupError."""
+    served = services.stop_all(layout)
     state = states.load(layout.state)
     if state is None:
-        return False
+        return served
     ran = _stop(state.mqtt, broker.STOP_SIGNALS), _stop(state.database, postgres.STOP_SIGNALS)
     states.save(state, layout.state)
-    return any(ran)
+    return served or any(ran)
 
 
 def _stop(server: Server, signals: process.Signals) -> bool:
