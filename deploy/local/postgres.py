@@ -67,10 +67,8 @@ def url(role: str, password: str, port: int, database: str = DATABASE) -> str:
 
 
 def create(folder: Path, programs: Path, password: str, account: Account, log: Path) -> None:
-    """Make the data folder unless there is one. A half-made one of a killed run is thrown away."""
+    """Make the data folder. A half-made one of a killed run is thrown away."""
     data = folder / "data"
-    if data.exists():
-        return
     account.folder(folder)
     unfinished = folder / "data.new"
     if unfinished.exists():

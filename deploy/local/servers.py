@@ -144,15 +144,22 @@ class _Starter:
             with self.progress.step("Waiting for PostgreSQL"):
                 provision.wait_ready(server.process, server.port, password, log, _size(log))
         else:
-            with self.progress.step("Making the database"):
-                folder, programs = self.layout.postgres, self.programs.postgres_bin
-                postgres.create(folder, programs, password, self.account, self.layout.logs / "initdb.log")
+            self._create_database(password)
             with self.progress.step("Starting PostgreSQL"):
                 self._launch_database(password, _rotated(log))
         if not self.state.provisioned and server.port is not None:
             provision.provision(server.port, self.state.database_passwords)
             self.state.provisioned = True
             self._save()
+
+    def _create_database(self, password: str) -> None:
+        if (self.layout.postgres / "data").exists():
+            return
+        self.state.provisioned = False
+        self._save()
+        with self.progress.step("Making the database"):
+            folder, programs = self.layout.postgres, self.programs.postgres_bin
+            postgres.create(folder, programs, password, self.account, self.layout.logs / "initdb.log")
 
     def _launch_database(self, password: str, log: Path) -> None:
         server, folder = self.state.database, self.layout.postgres

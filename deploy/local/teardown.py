@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from deploy.local import broker, postgres, process
+from deploy.local import broker, postgres, process, services
 from deploy.local import state as states
 from deploy.local.files import clear_os_errors
 from deploy.local.layout import Layout
