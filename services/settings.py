@@ -1,0 +1,194 @@
+"""Settings from the environment (`CARBONFLOW_*`) and an `.env` file.
+
+`python -m services.settings` writes their table, docs/settings.md; a test holds it equal to the definition.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings.exceptions import SettingsError as SourceError
+
+PREFIX: Final = "CARBONFLOW_"
+DOCUMENT: Final = Path(__file__).resolve().parents[1] / "docs" / "settings.md"
+
+Need = Literal["database_url", "mqtt_url"]
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+# How alike an unknown variable's name must be to be taken for a misspelt setting; others may be not ours.
+_MISSPELT: Final = 0.9
+
+
+class SettingsError(Exception):
+    """Settings are wrong; the message names each one, what is wrong with it and what to do."""
+
+
+def _url(value: SecretStr, schemes: tuple[str, ...]) -> SecretStr:
+    """Check without showing: the address holds a password."""
+    text = value.get_secret_value()
+    if not text:
+        return value
+    form = f"{schemes[0]}://user:password@host:port"
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        raise ValueError(f"is no address: write it as {form}, with a port from 1 to 65535") from None
+    if parts.scheme not in schemes:
+        raise ValueError(f"must begin with {' or '.join(f'{scheme}://' for scheme in schemes)}: write {form}")
+    if not parts.hostname or port == 0:
+        raise ValueError(f"names no host: write it as {form}")
+    return value
+
+
+def _database_url(value: SecretStr) -> SecretStr:
+    return _url(value, ("postgresql", "postgres"))
+
+
+def _mqtt_url(value: SecretStr) -> SecretStr:
+    return _url(value, ("mqtt", "mqtts"))
+
+
+class Settings(BaseSettings):
+    """All settings; the description of each is its documentation."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True
+    )
+
+    database_url: Annotated[SecretStr, AfterValidator(_database_url)] = Field(
+        SecretStr(""), description="database (TimescaleDB), `postgresql://user:password@host:port/database`"
+    )
+    mqtt_url: Annotated[SecretStr, AfterValidator(_mqtt_url)] = Field(
+        SecretStr(""), description="broker, `mqtt://` or `mqtts://user:password@host:port`"
+    )
+    mqtt_ca_file: Path | None = Field(
+        None, description="PEM file of the authority behind `mqtts://`; the system's own where not set"
+    )
+    ingest_client_id: str = Field(
+        "carbonflow-ingest",
+        pattern=r"^[A-Za-z0-9._-]{1,64}$",
+        description="MQTT client id of ingest: it names the session at the broker and the row of its totals, "
+        "so keep it, and give each process its own",
+    )
+    ingest_topic_filter: str = Field(
+        "telemetry/v1/#", min_length=1, description="What ingest subscribes; with partitions, one filter each"
+    )
+    ingest_http_host: str = Field("127.0.0.1", description="Where ingest serves health and metrics")
+    ingest_http_port: Port = Field(9101, description="Port of it")
+    analytics_http_host: str = Field("127.0.0.1", description="Where analytics serves board, API and metrics")
+    analytics_http_port: Port = Field(8080, description="Port of it")
+    batch_max_readings: int = Field(
+        10_000, ge=1, le=1_000_000, description="Readings that one transaction of ingest writes at most"
+    )
+    batch_max_age_ms: int = Field(
+        100, ge=1, le=60_000, description="Longest wait [ms] of a reading for more of its batch"
+    )
+    receive_maximum: int = Field(
+        20_000, ge=1, le=65_535, description="Messages the broker may send ahead of their acknowledgement"
+    )
+    too_old_days: float = Field(
+        400, gt=0, description="Readings older than this are dead letters (`too_old`)"
+    )
+    future_s: float = Field(
+        300, ge=0, description="Readings further ahead of the clock than this [s] are dead letters (`future`)"
+    )
+    board_refresh_s: float = Field(2.0, gt=0, le=3600, description="How often the live board is refreshed")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="What is logged")
+
+
+def load(*needs: Need, env_file: Path | None = Path(".env")) -> Settings:
+    """The settings, of which `needs` must be given. Raises SettingsError, which names all that are wrong."""
+    problems = _misspelt(os.environ)
+    source: dict[str, Any] = {"_env_file": env_file}
+    try:
+        settings = Settings(**source)
+    except SourceError as error:
+        raise SettingsError("\n".join([*problems, f"{error}."])) from error
+    except ValidationError as error:
+        wrong = {str(each["loc"][0]): each for each in error.errors()}
+        problems += [_sentence(field, each["msg"], each["input"]) for field, each in wrong.items()]
+        # With defaults in place of what is wrong the rest can be read, to see what is missing besides.
+        settings = Settings(**source, **{field: Settings.model_fields[field].default for field in wrong})
+        needs = tuple(need for need in needs if need not in wrong)
+    problems += [
+        f"{variable(need)} is not set: give the address of the {Settings.model_fields[need].description}; "
+        "`carbonflow up --json` starts local servers and prints theirs."
+        for need in needs
+        if not getattr(settings, need).get_secret_value()
+    ]
+    if problems:
+        raise SettingsError("\n".join(problems))
+    return settings
+
+
+def variable(field: str) -> str:
+    """The environment variable of a setting."""
+    return PREFIX + field.upper()
+
+
+def _misspelt(environment: Iterable[str]) -> list[str]:
+    known = [variable(field) for field in Settings.model_fields]
+    problems = []
+    for name in sorted(environment):
+        if name.startswith(PREFIX) and name not in known:
+            problems += [
+                f"{name} is no setting: did you mean {close}?"
+                for close in get_close_matches(name, known, n=1, cutoff=_MISSPELT)
+            ]
+    return problems
+
+
+def _sentence(field: str, message: str, value: object) -> str:
+    """What is wrong with a setting; the value of a secret is not shown."""
+    what = message.removeprefix("Value error, ")
+    if _is_secret(Settings.model_fields[field]):
+        return f"{variable(field)} {what}."
+    return f"{variable(field)} is {str(value)!r}: {what[0].lower()}{what[1:]}."
+
+
+def _is_secret(field: FieldInfo) -> bool:
+    return field.annotation is SecretStr
+
+
+def settings_table() -> str:
+    """The table of settings, in Markdown."""
+    rows = [
+        f"| `{variable(name)}` | {_default(field)} | {field.description} |"
+        for name, field in Settings.model_fields.items()
+    ]
+    return "\n".join([_INTRODUCTION, "| variable | default | what it is |", "|---|---|---|", *rows, ""])
+
+
+def _default(field: FieldInfo) -> str:
+    if _is_secret(field):
+        return "none, secret"
+    return f"`{field.default}`" if field.default is not None else "none"
+
+
+_INTRODUCTION: Final = """\
+# Settings
+
+Made by `python -m services.settings` from services/settings.py.
+
+Each is an environment variable, or a line of the file `.env` in the folder where a command is started; the
+environment wins. A command checks all of them before it does anything else and names every wrong one. Secrets
+are never logged.
+"""
+
+
+def main() -> None:
+    """Write the document."""
+    DOCUMENT.write_text(settings_table(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
