@@ -60,9 +60,13 @@ def _hashed(password: str) -> str:
 
 def start(folder: Path, program: Path, account: Account, log: Path) -> ProcessId | None:
     """Start the broker; None where it ended at once."""
-    for stray in process.find(command(program, folder)):  # left without record by a killed run
-        process.stop(stray, STOP_SIGNALS)
     return process.spawn(account.command(command(program, folder)), log, _ENVIRONMENT)
+
+
+def release(folder: Path, program: Path) -> None:
+    """End a broker that a killed run left without record."""
+    for stray in process.find(command(program, folder)):
+        process.stop(stray, STOP_SIGNALS)
 
 
 def command(program: Path, folder: Path) -> list[str]:

@@ -114,7 +114,6 @@ def start(folder: Path, programs: Path, port: int, account: Account, log: Path) 
     for name, text in (("postgresql.conf", _SETTINGS.format(port=port)), ("pg_hba.conf", _HBA)):
         write_atomic(data / name, text, mode=0o600)
         account.own(data / name, 0o600)
-    _release(data)
     return process.spawn(account.command(command(programs, folder)), log, _ENVIRONMENT)
 
 
@@ -123,24 +122,26 @@ def command(programs: Path, folder: Path) -> list[str]:
     return [str(programs / "postgres"), "-D", str(folder / "data")]
 
 
-def _release(data: Path) -> None:
-    """End what a killed run left working in `data`: a server without record, or orphans of one."""
-    locked_by = _lock_holder(data)
+def release(folder: Path) -> None:
+    """End what a killed run left working in the data folder: a server without record, or orphans of one."""
+    data = folder / "data"
+    lock = data / _LOCK
+    lock_pid = _pid_in(lock)
     for server in process.working_in(data, "postgres"):
-        if server == locked_by:
+        if server.pid == lock_pid:
             process.stop(server, STOP_SIGNALS)
     for orphan in process.working_in(data, "postgres"):
         process.stop(orphan, _ORPHAN_SIGNALS)
-    if locked_by is not None:
-        # Either stopped above, or a program that has got a dead server's id and would block the start. A lock
+    if lock_pid is not None and process.exists(lock_pid):
+        # A program that has got the dead server's id, or its zombie, would block the start for ever. A lock
         # that names no process is PostgreSQL's own to judge.
-        (data / _LOCK).unlink(missing_ok=True)
+        lock.unlink(missing_ok=True)
 
 
-def _lock_holder(data: Path) -> ProcessId | None:
-    """The process that has the id in the server's lock file, whatever it is."""
+def _pid_in(lock: Path) -> int | None:
+    """The process id in the server's lock file."""
     try:
-        return process.identify(int((data / _LOCK).read_text(encoding="ascii").splitlines()[0]))
+        return int(lock.read_text(encoding="ascii").splitlines()[0])
     except (FileNotFoundError, ValueError, IndexError):
         return None
 

@@ -44,6 +44,11 @@ def identify(pid: int) -> ProcessId | None:
     return ProcessId(pid, int(fields[19]), _BOOT_ID.read_text(encoding="ascii").strip())
 
 
+def exists(pid: int) -> bool:
+    """Whether any process has this id, be it one that has ended and that its parent has not taken note of."""
+    return Path(f"/proc/{pid}").exists()
+
+
 def find(argv: Sequence[str]) -> list[ProcessId]:
     """The processes started with exactly this command line."""
     wanted = b"".join(argument.encode() + b"\0" for argument in argv)

@@ -163,6 +163,7 @@ class _Starter:
 
     def _launch_database(self, password: str, log: Path) -> None:
         server, folder = self.state.database, self.layout.postgres
+        postgres.release(folder)
         for _ in range(_PORT_TRIES):
             server.port = ports.choose(server.port, avoid=_ports_of(self.state.mqtt))
             log_start = _size(log)
@@ -188,6 +189,7 @@ class _Starter:
 
     def _launch_broker(self, log: Path) -> None:
         server, folder = self.state.mqtt, self.layout.broker
+        broker.release(folder, self.programs.mosquitto)
         for _ in range(_PORT_TRIES):
             server.port = ports.choose(server.port, avoid=_ports_of(self.state.database))
             broker.configure(folder, server.port, self.state.mqtt_passwords, self.account)
