@@ -7,6 +7,7 @@ others may not enter (such as root's home), they are given one right of root's, 
 import os
 import pwd
 import shutil
+import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,9 @@ from pathlib import Path
 from deploy.local.errors import SetupError
 
 _ACCOUNT = "nobody"
+# The right to pass file permissions, kept over the change of user and handed on to what is started. The last
+# flag makes it count in access(2) too, by which initdb looks for its programs.
+_PASS_FOLDERS = ("--inh-caps=+dac_override", "--ambient-caps=+dac_override", "--securebits=+no_setuid_fixup")
 
 
 @dataclass(frozen=True)
@@ -53,8 +57,14 @@ def server_account(local: Path) -> Account:
     entry = pwd.getpwnam(_ACCOUNT)
     prefix = [setpriv, f"--reuid={entry.pw_uid}", f"--regid={entry.pw_gid}", "--clear-groups"]
     if not others_may_enter(local):
-        prefix += ["--inh-caps=+dac_override", "--ambient-caps=+dac_override"]
-    return Account(entry.pw_uid, entry.pw_gid, (*prefix, "--"))
+        prefix += _PASS_FOLDERS
+    prefix.append("--")
+    if subprocess.run([*prefix, "true"], capture_output=True, check=False).returncode != 0:
+        raise SetupError(
+            f"PostgreSQL does not run as root, nor may root start it as {_ACCOUNT} in {local.parent}: "
+            "run as an ordinary user, or from a folder that every user may enter."
+        )
+    return Account(entry.pw_uid, entry.pw_gid, tuple(prefix))
 
 
 def others_may_enter(folder: Path) -> bool:
