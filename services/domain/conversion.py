@@ -1,0 +1,217 @@
+"""What each device contributes to which emission source at an instant, from the registry and the factors."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from services.domain.activity import Activity, Use, quantity_of
+from services.domain.emission_factor import EmissionFactor
+from services.domain.factors import FactorBook, Found
+from services.domain.formulas import Formula
+from services.domain.methods import cems_source, electricity, fuel, heat_source, mass_balance
+from services.domain.quantities import Kind
+from services.domain.reading import DeviceKey
+from services.domain.registry.model import (
+    Device,
+    DeviceFacts,
+    Method,
+    Registry,
+    Site,
+    Source,
+    SourceFacts,
+    Stream,
+    facts_at,
+)
+
+__all__ = [
+    "Conversion",
+    "DeviceKey",
+    "EmissionFactor",
+    "Formula",
+    "SourceKey",
+    "change_points",
+    "compile_conversions",
+]
+
+
+class SourceKey(NamedTuple):
+    """What an emission source is known by."""
+
+    site: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Conversion:
+    """How one device contributes to one source, in force over some time.
+
+    The activity, in `activity_unit`, is `formula.evaluate(x, inputs, params)`; a gas is that times `factor`.
+    `x` is `quantity`: the movement of a register, or a rate, and then the activity is per hour. Live, where
+    the quantity is a register, `x` is `rate_quantity` and the parameters are `rate_params`; None: the
+    register's movement over time.
+    """
+
+    source: SourceKey
+    device: DeviceKey
+    method: Method
+    basis: str | None
+    carrier: str
+    area: str | None
+    in_total: bool
+    quantity: str
+    rate_quantity: str | None
+    formula: Formula
+    inputs: tuple[str, ...]
+    params: tuple[float, ...]
+    rate_params: tuple[float, ...]
+    activity_unit: str
+    factor: EmissionFactor
+
+
+def compile_conversions(
+    registry: Registry, factors: FactorBook, at: datetime
+) -> dict[DeviceKey, tuple[Conversion, ...]]:
+    """The conversions in force at `at` (aware), by device; in the order of the registry's sources.
+
+    A source whose factor, formula or parameter is not known is there all the same: its numbers are NaN and
+    its factor says why. Sources and devices that have not begun or have ended are not.
+    """
+    by_device: defaultdict[DeviceKey, list[Conversion]] = defaultdict(list)
+    for site_id, site in registry.sites.items():
+        if not _lasts(site.ended, at):
+            continue
+        for conversion in _of_site(site_id, site, factors, at):
+            by_device[conversion.device].append(conversion)
+    return {device: tuple(conversions) for device, conversions in by_device.items()}
+
+
+def _of_site(site_id: str, site: Site, factors: FactorBook, at: datetime) -> Iterator[Conversion]:
+    on = at.astimezone(ZoneInfo(site.timezone)).date()
+    for source_id, source in site.sources.items():
+        facts = facts_at(source.facts, at)
+        if facts is None or not _lasts(source.ended, at):
+            continue
+        found = _find(factors, site, source, facts, on)
+        key = SourceKey(site_id, source_id)
+        for ref, named, streams in _members(source, facts):
+            device = _device_at(site, ref, at)
+            if device is None:
+                continue
+            kind = Kind(ref.partition("/")[0])
+            use = Use(site, kind, device, source, facts, quantity_of(kind, device, named), found)
+            counted, factor = convert(use, streams)
+            yield _conversion(key, device_key(site_id, ref), source, facts, counted, factor)
+
+
+def convert(use: Use, streams: tuple[Stream, ...] = ()) -> tuple[Activity, EmissionFactor]:
+    """The activity and factor of one device in one source, by the source's method."""
+    match use.source.method:
+        case Method.FUEL:
+            return fuel.convert(use)
+        case Method.ELECTRICITY:
+            return electricity.convert(use)
+        case Method.HEAT:
+            return heat_source.convert(use)
+        case Method.CEMS:
+            return cems_source.convert(use)
+        case Method.MASS_BALANCE:
+            return mass_balance.convert(use, streams)
+
+
+def device_key(site_id: str, ref: str) -> DeviceKey:
+    """The key of a device from its reference `kind/id` within its site."""
+    kind, _, device = ref.partition("/")
+    return DeviceKey(site_id, Kind(kind), device)
+
+
+def _members(source: Source, facts: SourceFacts) -> Iterator[tuple[str, str | None, tuple[Stream, ...]]]:
+    """The devices of a source, with the quantity the registry names and, in a mass balance, their streams."""
+    if source.method is not Method.MASS_BALANCE:
+        for ref in facts.devices or ():
+            yield ref, facts.quantity, ()
+        return
+    streams: defaultdict[tuple[str, str], list[Stream]] = defaultdict(list)
+    for stream in facts.streams or ():
+        streams[stream.device, stream.quantity].append(stream)
+    for (ref, quantity), of_device in streams.items():
+        yield ref, quantity, tuple(of_device)
+
+
+def _device_at(site: Site, ref: str, at: datetime) -> DeviceFacts | None:
+    device = site.devices.get(ref)
+    if device is None or not _lasts(device.ended, at):
+        return None
+    return facts_at(device.facts, at)
+
+
+def _find(factors: FactorBook, site: Site, source: Source, facts: SourceFacts, on: date) -> Found | str:
+    if facts.factor_set is None:
+        return "The source names no factor set."
+    region = facts.region or site.region
+    return factors.find(facts.factor_set, facts.factor_fuel or source.carrier, region, on)
+
+
+def _conversion(
+    key: SourceKey,
+    device: DeviceKey,
+    source: Source,
+    facts: SourceFacts,
+    counted: Activity,
+    factor: EmissionFactor,
+) -> Conversion:
+    return Conversion(
+        source=key,
+        device=device,
+        method=source.method,
+        basis="location" if source.method is Method.ELECTRICITY else None,
+        carrier=source.carrier,
+        area=facts.area,
+        in_total=bool(facts.in_total),
+        quantity=counted.quantity,
+        rate_quantity=counted.rate_quantity,
+        formula=counted.formula,
+        inputs=counted.formula.inputs,
+        params=counted.params,
+        rate_params=counted.rate_params,
+        activity_unit=counted.unit,
+        factor=factor,
+    )
+
+
+def _lasts(ended: datetime | None, at: datetime) -> bool:
+    return ended is None or at < ended
+
+
+def change_points(
+    registry: Registry, factors: FactorBook, start: datetime, end: datetime
+) -> tuple[datetime, ...]:
+    """The instants strictly inside (start, end), sorted, UTC, at which `compile_conversions` may differ.
+
+    They are where a fact begins or something ends, and, on each site's clock, the midnights on which a year
+    or a factor begins or a factor has ended.
+    """
+    points: set[datetime] = set()
+    zones: set[str] = set()
+    for site in registry.sites.values():
+        zones.add(site.timezone)
+        points.update(_registry_points(site))
+    dates = {date(year, 1, 1) for year in range(start.year, end.year + 2)} | factors.boundaries()
+    for zone in zones:
+        points.update(datetime.combine(day, time(), ZoneInfo(zone)).astimezone(UTC) for day in dates)
+    return tuple(sorted(point for point in points if start < point < end))
+
+
+def _registry_points(site: Site) -> Iterable[datetime]:
+    if site.ended is not None:
+        yield site.ended.astimezone(UTC)
+    dated: tuple[Device | Source, ...] = (*site.devices.values(), *site.sources.values())
+    for each in dated:
+        if each.ended is not None:
+            yield each.ended.astimezone(UTC)
+        for facts in each.facts:
+            yield facts.from_.astimezone(UTC)

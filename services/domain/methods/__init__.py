@@ -1,0 +1,1 @@
+"""One module per emission method: its formula, and how a source's registry facts choose and fill it."""
