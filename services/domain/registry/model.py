@@ -1,7 +1,7 @@
 """The registry: what is known of sites, areas, devices, emission sources and dated events.
 
-Facts that change a number are dated: a list of entries, each `from` an instant on, each overriding only what it
-names. What is in force at an instant is the merge of all entries up to it (`facts_at`).
+Facts that change a number are dated: a list of entries, each `from` an instant on, each overriding only what
+it names. What is in force at an instant is the merge of all entries up to it (`facts_at`).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Percent = Annotated[float, Field(ge=0, le=100)]
 class Strict(BaseModel):
     """No unknown key passes: a misspelt fact must not be silently without effect."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, allow_inf_nan=False)
 
 
 class BaseState(StrEnum):
@@ -68,8 +68,12 @@ class DeviceFacts(Strict):
     from_: AwareDatetime = Field(alias="from")
     area: Id | None = None
     interval_s: Positive | None = Field(None, description="expected seconds between readings")
-    carrier: str | None = Field(None, description="electricity, natural_gas, steam, heat, ... for the energy view")
-    energy_quantity: str | None = Field(None, description="register or rate that is the device's energy amount")
+    carrier: str | None = Field(
+        None, description="electricity, natural_gas, steam, heat, ... for the energy view"
+    )
+    energy_quantity: str | None = Field(
+        None, description="register or rate that is the device's energy amount"
+    )
     submeter_of: DeviceRef | None = Field(None, description="main meter that already contains this one")
     registers: dict[str, Register] | None = None
     multiplier: Positive | None = Field(None, description="CT x PT ratio the device does not apply itself")
@@ -78,7 +82,9 @@ class DeviceFacts(Strict):
     pressure_reference: Literal["gauge", "absolute"] | None = None
     atmospheric_pressure_kpa: Positive | None = None
     base_state: BaseState | None = Field(None, description="base state of volume_nm3 and flow_nm3_h")
-    compressibility_ratio: Positive | None = Field(None, description="Zb/Z from line conditions to base state")
+    compressibility_ratio: Positive | None = Field(
+        None, description="Zb/Z from line conditions to base state"
+    )
     analyser: Literal["wet", "dry"] | None = None
     duct_area_m2: Positive | None = None
     gauges: Literal["instant", "interval_mean"] | None = None

@@ -1,0 +1,52 @@
+"""Times as a registry has them: a date, a clock reading of the site, or an instant with its offset."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from typing import Final
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+_DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
+_ZONE: Final = re.compile(r"[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*")
+
+
+def zone(name: str) -> ZoneInfo:
+    """The IANA time zone of this name. Raises ValueError where there is none."""
+    if not _ZONE.fullmatch(name):
+        raise ValueError(f"{name!r} is no time zone: write a name such as Asia/Shanghai")
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, OSError) as error:
+        # A folder's name, such as Asia, is found but cannot be read.
+        raise ValueError(f"{name!r} is no time zone: write a name such as Asia/Shanghai") from error
+
+
+def instant(text: str, local: tzinfo) -> datetime:
+    """The instant, in UTC. A date is the beginning of the day there. Raises ValueError."""
+    if _DATE.fullmatch(text):
+        # At the end of summer time an hour comes twice: the day begins with the first.
+        return datetime.combine(date.fromisoformat(text), time(), local).astimezone(UTC)
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(
+            f"{text!r} is no time: write 2026-01-31, 2026-01-31T13:30 (the site's clock) or 2026-01-31T05:30Z"
+        ) from None
+    try:
+        if moment.tzinfo is None:
+            moment = _of_clock(moment, local)
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError(f"{text!r} is beyond the calendar") from None
+
+
+def _of_clock(moment: datetime, local: tzinfo) -> datetime:
+    earlier, later = moment.replace(tzinfo=local, fold=0), moment.replace(tzinfo=local, fold=1)
+    gap: timedelta | None = (earlier.utcoffset() or timedelta()) - (later.utcoffset() or timedelta())
+    if gap:
+        what = "comes twice" if gap > timedelta() else "is skipped"
+        raise ValueError(
+            f"{moment.isoformat()} {what} on the site's clock: write it with its offset from UTC"
+        )
+    return earlier

@@ -1,0 +1,45 @@
+"""Dated facts over time: when they change, and what is in force with the place it comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from services.domain.registry.model import Device, DeviceFacts, Source, SourceFacts, facts_at
+
+
+def begins(facts: Sequence[DeviceFacts] | Sequence[SourceFacts]) -> list[datetime]:
+    """When each entry begins."""
+    return [entry.from_ for entry in facts]
+
+
+def entry_in_force(facts: Sequence[DeviceFacts] | Sequence[SourceFacts], at: datetime) -> int:
+    """The position of the newest entry at `at`; 0 where none has begun."""
+    begun = [(begin, index) for index, begin in enumerate(begins(facts)) if begin <= at]
+    return max(begun)[1] if begun else 0
+
+
+def source_devices(facts: SourceFacts) -> tuple[str, ...]:
+    """The devices that feed a source, those of its carbon streams included; each once."""
+    streams = tuple(stream.device for stream in facts.streams or ())
+    return tuple(dict.fromkeys((facts.devices or ()) + streams))
+
+
+def all_devices(source: Source) -> tuple[str, ...]:
+    """The devices that feed a source at any time; each once."""
+    return tuple(dict.fromkeys(ref for entry in source.facts for ref in source_devices(entry)))
+
+
+def ended_by(thing: Device | Source, at: datetime) -> bool:
+    """Whether it has ended at `at`."""
+    return thing.ended is not None and thing.ended <= at
+
+
+def source_facts_at(source: Source, at: datetime) -> SourceFacts | None:
+    """The source's facts in force; None before it begins and from its end on."""
+    return None if ended_by(source, at) else facts_at(source.facts, at)
+
+
+def device_facts_at(device: Device, at: datetime) -> DeviceFacts | None:
+    """The device's facts in force; None before it begins and from its end on."""
+    return None if ended_by(device, at) else facts_at(device.facts, at)
