@@ -14,31 +14,32 @@ _ZONE: Final = re.compile(r"[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*")
 def zone(name: str) -> ZoneInfo:
     """The IANA time zone of this name. Raises ValueError where there is none."""
     if not _ZONE.fullmatch(name):
-        raise ValueError(f"{name!r} is no time zone: write a name such as Asia/Shanghai")
+        raise ValueError(f"is {name!r}, which is no time zone: write a name such as Asia/Shanghai")
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, OSError) as error:
         # A folder's name, such as Asia, is found but cannot be read.
-        raise ValueError(f"{name!r} is no time zone: write a name such as Asia/Shanghai") from error
+        raise ValueError(f"is {name!r}, which is no time zone: write a name such as Asia/Shanghai") from error
 
 
 def instant(text: str, local: tzinfo) -> datetime:
     """The instant, in UTC. A date is the beginning of the day there. Raises ValueError."""
-    if _DATE.fullmatch(text):
-        # At the end of summer time an hour comes twice: the day begins with the first.
-        return datetime.combine(date.fromisoformat(text), time(), local).astimezone(UTC)
     try:
+        if _DATE.fullmatch(text):
+            # Where the hour after midnight comes twice, the day begins with the first.
+            return datetime.combine(date.fromisoformat(text), time(), local).astimezone(UTC)
         moment = datetime.fromisoformat(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         raise ValueError(
-            f"{text!r} is no time: write 2026-01-31, 2026-01-31T13:30 (the site's clock) or 2026-01-31T05:30Z"
+            f"is {text!r}, which is no time: write 2026-01-31, 2026-01-31T13:30 (the site's clock) or "
+            "2026-01-31T05:30Z"
         ) from None
     try:
         if moment.tzinfo is None:
             moment = _of_clock(moment, local)
         return moment.astimezone(UTC)
     except OverflowError:
-        raise ValueError(f"{text!r} is beyond the calendar") from None
+        raise ValueError(f"is {text!r}, which is beyond the calendar") from None
 
 
 def _of_clock(moment: datetime, local: tzinfo) -> datetime:
@@ -47,6 +48,6 @@ def _of_clock(moment: datetime, local: tzinfo) -> datetime:
     if gap:
         what = "comes twice" if gap > timedelta() else "is skipped"
         raise ValueError(
-            f"{moment.isoformat()} {what} on the site's clock: write it with its offset from UTC"
+            f"is {moment.isoformat()}, which {what} on the site's clock: add its offset from UTC"
         )
     return earlier

@@ -121,7 +121,13 @@ def _validated(data: Value, known: set[Place]) -> tuple[Registry | None, list[Pr
         return Registry.model_validate(data), []
     except ValidationError as error:
         details = error.errors(include_url=False)
-    problems = [problem for each in details if (problem := _problem(each)).place not in known]
+    # A list of wrong entries is also said to be too short, and a wrong time to be none.
+    problems = [
+        problem
+        for each in details
+        if (problem := _problem(each)).place not in known
+        and not (each["type"] == "too_short" and each["input"])
+    ]
     rest = _without(data, _broken(tuple(each["loc"]) for each in details))
     try:
         return Registry.model_validate(rest), problems
