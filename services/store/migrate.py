@@ -259,9 +259,8 @@ def _failed(file: SqlFile, error: psycopg.Error) -> MigrationError:
     if error.diag.statement_position:
         before = file.text.decode()[: int(error.diag.statement_position)]
         where = f", line {before.count(chr(10)) + 1}"
-    return MigrationError(
-        f"{file.name}.sql{where} failed and was rolled back: {error.diag.message_primary or error}."
-    )
+    what = ": ".join(filter(None, (error.diag.message_primary, error.diag.message_detail))) or str(error)
+    return MigrationError(f"{file.name}.sql{where} failed and was rolled back: {what}.")
 
 
 async def _sync_quantities(connection: Connection) -> int:

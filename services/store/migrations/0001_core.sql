@@ -22,13 +22,14 @@ BEGIN
 END
 $$;
 
--- A device is (site, kind, id). It is made by its first reading, whether the registry knows it or not.
+-- A device is (site, kind, id). Its first reading makes it, or the registry, which leaves `first_seen` NULL: the
+-- quota of new devices is about those that nobody announced.
 CREATE TABLE core.device (
     device_id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     site text NOT NULL,
     kind text NOT NULL CHECK (kind IN ('meter', 'flowmeter', 'cems', 'beltscale')),
     device text NOT NULL,
-    first_seen timestamptz NOT NULL DEFAULT now(),
+    first_seen timestamptz DEFAULT now(),
     state text CHECK (state IN ('online', 'offline')),
     state_at timestamptz,
     last_received_at timestamptz,
@@ -36,12 +37,13 @@ CREATE TABLE core.device (
 );
 CREATE INDEX device_first_seen ON core.device (site, first_seen);
 
--- The registry is a document; the newest version is in force, the older ones say what was believed when.
+-- The registry is a document; the newest version is in force, the older ones say what was believed when. json, not
+-- jsonb: sites, devices and sources stay in the order in which they were written.
 CREATE TABLE core.registry_version (
     version_id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     recorded_at timestamptz NOT NULL DEFAULT now(),
     recorded_by text NOT NULL DEFAULT session_user,
-    document jsonb NOT NULL,
+    document json NOT NULL,
     sha256 bytea NOT NULL
 );
 

@@ -1,25 +1,38 @@
--- The newest rate of each device of a source; one device silent for 3 intervals makes the sum unknown.
+-- The newest rate of each device of a source; one device silent for 3 intervals makes the sum unknown, and so does
+-- one that never sent. A device may have several rows of one instant, such as two carbon streams: they are summed.
 CREATE VIEW api.emissions_live AS
-SELECT min(newest.time) AS time, s.site, s.source, s.scope,
+SELECT CASE WHEN bool_and(newest.time IS NOT NULL) THEN min(newest.time) END AS time, s.site, s.source, s.scope,
     CASE WHEN s.method = 'electricity' THEN 'location' END AS basis, s.method, s.carrier,
-    CASE WHEN bool_and(newest.co2_kg_per_h IS NOT NULL AND newest.fresh) THEN sum(newest.co2_kg_per_h) END AS co2_kg_per_h,
-    CASE WHEN bool_and(newest.co2e_kg_per_h IS NOT NULL AND newest.fresh) THEN sum(newest.co2e_kg_per_h) END AS co2e_kg_per_h,
-    CASE WHEN count(DISTINCT newest.factor_id) = 1 THEN
+    CASE WHEN bool_and(newest.fresh AND newest.co2_kg_per_h IS NOT NULL) THEN sum(newest.co2_kg_per_h) END
+        AS co2_kg_per_h,
+    CASE WHEN bool_and(newest.fresh AND newest.co2e_kg_per_h IS NOT NULL) THEN sum(newest.co2e_kg_per_h) END
+        AS co2e_kg_per_h,
+    CASE WHEN bool_and(newest.factor_id IS NOT NULL) AND min(newest.factor_id) = max(newest.factor_id) THEN
         (SELECT f.factor FROM api.factors f WHERE f.factor_id = min(newest.factor_id)) END AS factor,
     p.in_total,
-    extract(epoch FROM now() - min(newest.time))::double precision AS age_s
+    CASE WHEN bool_and(newest.time IS NOT NULL) THEN
+        extract(epoch FROM now() - min(newest.time))::double precision END AS age_s
 FROM core.source s
 JOIN core.source_period p ON p.source_id = s.source_id AND p.valid_from <= now() AND now() < p.valid_to
 CROSS JOIN LATERAL unnest(p.device_ids) AS member (device_id)
 LEFT JOIN core.device_period dp
     ON dp.device_id = member.device_id AND dp.valid_from <= now() AND now() < dp.valid_to
 LEFT JOIN LATERAL (
-    SELECT l.time, l.co2_kg_per_h, l.co2e_kg_per_h, l.factor_id,
-        l.time >= now() - make_interval(secs => 3 * dp.interval_s) AS fresh
-    FROM core.live_emission l
+    SELECT l.time FROM core.live_emission l
     WHERE l.source_id = s.source_id AND l.device_id = member.device_id
     ORDER BY l.time DESC LIMIT 1
-) newest ON true
+) last ON true
+CROSS JOIN LATERAL (
+    SELECT last.time,
+        coalesce(last.time >= now() - make_interval(secs => 3 * dp.interval_s), false) AS fresh,
+        CASE WHEN count(*) = count(l.co2_kg_per_h) THEN sum(l.co2_kg_per_h) END AS co2_kg_per_h,
+        CASE WHEN count(*) = count(l.co2e_kg_per_h) THEN sum(l.co2e_kg_per_h) END AS co2e_kg_per_h,
+        CASE WHEN count(*) = count(l.factor_id) AND min(l.factor_id) = max(l.factor_id) THEN min(l.factor_id) END
+            AS factor_id
+    FROM core.live_emission l
+    WHERE l.source_id = s.source_id AND l.device_id = member.device_id AND l.time = last.time
+        AND l.basis IS DISTINCT FROM 'market'
+) newest
 WHERE s.ended_at IS NULL OR s.ended_at > now()
 GROUP BY s.source_id, s.site, s.source, s.scope, s.method, s.carrier, p.in_total;
 

@@ -14,3 +14,17 @@ GRANT INSERT ON core.live_emission, core.dirty TO carbonflow_ingest;
 GRANT INSERT, UPDATE, DELETE ON core.device_hour, core.energy_hour, core.emission_hour TO carbonflow_analytics;
 GRANT DELETE ON core.dirty, core.dirty_range TO carbonflow_analytics;
 GRANT UPDATE (last_received_at) ON core.device TO carbonflow_analytics;
+
+-- A forgotten dashboard must not hold the database. Only a role with ADMIN on these roles may set this.
+DO $$
+DECLARE
+    reader text;
+BEGIN
+    FOREACH reader IN ARRAY ARRAY['carbonflow_ops', 'carbonflow_grafana']
+    LOOP
+        EXECUTE format('ALTER ROLE %I IN DATABASE %I SET statement_timeout = %L', reader, current_database(), '60s');
+    END LOOP;
+EXCEPTION WHEN insufficient_privilege THEN
+    RAISE NOTICE 'statement_timeout of the reading roles is left as it is';
+END
+$$;
