@@ -83,7 +83,7 @@ def compile_conversions(
     """
     by_device: defaultdict[DeviceKey, list[Conversion]] = defaultdict(list)
     for site_id, site in registry.sites.items():
-        if not _lasts(site.ended, at):
+        if not lasts(site.ended, at):
             continue
         for conversion in _of_site(site_id, site, factors, at):
             by_device[conversion.device].append(conversion)
@@ -91,21 +91,34 @@ def compile_conversions(
 
 
 def _of_site(site_id: str, site: Site, factors: FactorBook, at: datetime) -> Iterator[Conversion]:
+    for member in members(site, factors, at):
+        counted, factor = convert(member.use, member.streams)
+        yield _conversion(site_id, member, counted, factor)
+
+
+class Member(NamedTuple):
+    """One device of one source of a site, and in a mass balance the streams it carries."""
+
+    source: str
+    device: str
+    use: Use
+    streams: tuple[Stream, ...]
+
+
+def members(site: Site, factors: FactorBook, at: datetime) -> Iterator[Member]:
+    """Every device of every source of the site in force at `at`, in the order of the registry."""
     on = at.astimezone(ZoneInfo(site.timezone)).date()
     for source_id, source in site.sources.items():
         facts = facts_at(source.facts, at)
-        if facts is None or not _lasts(source.ended, at):
+        if facts is None or not lasts(source.ended, at):
             continue
         found = _find(factors, site, source, facts, on)
-        key = SourceKey(site_id, source_id)
-        for ref, named, streams in _members(source, facts):
-            device = _device_at(site, ref, at)
-            if device is None:
-                continue
-            kind = Kind(ref.partition("/")[0])
-            use = Use(site, kind, device, source, facts, quantity_of(kind, device, named), found)
-            counted, factor = convert(use, streams)
-            yield _conversion(key, device_key(site_id, ref), source, facts, counted, factor)
+        for ref, named, streams in _devices(source, facts):
+            device = device_at(site, ref, at)
+            if device is not None:
+                kind = kind_of(ref)
+                use = Use(site, kind, device, source, facts, quantity_of(kind, device, named), found)
+                yield Member(source_id, ref, use, streams)
 
 
 def convert(use: Use, streams: tuple[Stream, ...] = ()) -> tuple[Activity, EmissionFactor]:
@@ -125,11 +138,15 @@ def convert(use: Use, streams: tuple[Stream, ...] = ()) -> tuple[Activity, Emiss
 
 def device_key(site_id: str, ref: str) -> DeviceKey:
     """The key of a device from its reference `kind/id` within its site."""
-    kind, _, device = ref.partition("/")
-    return DeviceKey(site_id, Kind(kind), device)
+    return DeviceKey(site_id, kind_of(ref), ref.partition("/")[2])
 
 
-def _members(source: Source, facts: SourceFacts) -> Iterator[tuple[str, str | None, tuple[Stream, ...]]]:
+def kind_of(ref: str) -> Kind:
+    """The kind of a device reference `kind/id`."""
+    return Kind(ref.partition("/")[0])
+
+
+def _devices(source: Source, facts: SourceFacts) -> Iterator[tuple[str, str | None, tuple[Stream, ...]]]:
     """The devices of a source, with the quantity the registry names and, in a mass balance, their streams."""
     if source.method is not Method.MASS_BALANCE:
         for ref in facts.devices or ():
@@ -142,9 +159,10 @@ def _members(source: Source, facts: SourceFacts) -> Iterator[tuple[str, str | No
         yield ref, quantity, tuple(of_device)
 
 
-def _device_at(site: Site, ref: str, at: datetime) -> DeviceFacts | None:
+def device_at(site: Site, ref: str, at: datetime) -> DeviceFacts | None:
+    """The facts in force of a device of the site; None where it has not begun, has ended or is not known."""
     device = site.devices.get(ref)
-    if device is None or not _lasts(device.ended, at):
+    if device is None or not lasts(device.ended, at):
         return None
     return facts_at(device.facts, at)
 
@@ -156,17 +174,11 @@ def _find(factors: FactorBook, site: Site, source: Source, facts: SourceFacts, o
     return factors.find(facts.factor_set, facts.factor_fuel or source.carrier, region, on)
 
 
-def _conversion(
-    key: SourceKey,
-    device: DeviceKey,
-    source: Source,
-    facts: SourceFacts,
-    counted: Activity,
-    factor: EmissionFactor,
-) -> Conversion:
+def _conversion(site_id: str, member: Member, counted: Activity, factor: EmissionFactor) -> Conversion:
+    source, facts = member.use.source, member.use.facts
     return Conversion(
-        source=key,
-        device=device,
+        source=SourceKey(site_id, member.source),
+        device=device_key(site_id, member.device),
         method=source.method,
         basis="location" if source.method is Method.ELECTRICITY else None,
         carrier=source.carrier,
@@ -183,7 +195,8 @@ def _conversion(
     )
 
 
-def _lasts(ended: datetime | None, at: datetime) -> bool:
+def lasts(ended: datetime | None, at: datetime) -> bool:
+    """Whether what ends at `ended` (None: never) is still in force at `at`."""
     return ended is None or at < ended
 
 
