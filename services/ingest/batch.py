@@ -1,0 +1,144 @@
+"""What has been received and is not yet acknowledged: batches for the writer, in one bounded window."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Final
+
+from services.ingest.connection import Connection
+from services.ingest.decode import Decoder
+from services.ingest.message import Decoded, Message
+
+MESSAGE_BYTES: Final = 512
+"""What a message takes in memory besides its payload and readings, about."""
+
+
+@dataclass(slots=True)
+class Batch:
+    """Units of whole messages of one connection, in the order they came, and what is to be acknowledged."""
+
+    source: Connection | None = None
+    units: list[Decoded] = field(default_factory=list)
+    packet_ids: list[int] = field(default_factory=list)
+    messages: int = 0
+    size_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """How much may be received and not yet acknowledged, and how it is cut into batches."""
+
+    batch_readings: int
+    batch_age_s: float
+    readings: int = 50_000
+    size_bytes: int = 64 * 1024 * 1024
+
+
+class Inbox:
+    """Decodes messages into batches. The batch grows while the writer is busy; an idle writer gets it at once.
+
+    The window bounds memory: where it is full the sender is told so, and `on_room` says when it is half empty.
+    """
+
+    def __init__(self, decoder: Decoder, window: Window) -> None:
+        self._decoder = decoder
+        self._window = window
+        self._open = Batch()
+        self._closed: deque[Batch] = deque()
+        self._arrived = asyncio.Event()
+        self._hurry = asyncio.Event()
+        self._empty = asyncio.Event()
+        self._empty.set()
+        self._room = asyncio.Event()
+        self._room.set()
+        self._draining = False
+        self._handed_out_at = 0.0
+        self.on_room: Callable[[], None] = lambda: None
+        """Called when there is room again."""
+        self.readings = 0
+        """Units in the window."""
+        self.messages = 0
+        """Messages in the window."""
+        self.size_bytes = 0
+        """Bytes in the window, about."""
+
+    def receive(self, connection: Connection, messages: list[Message]) -> bool:
+        """Decode messages into batches; returns whether there is room for more."""
+        batch = self._open
+        if batch.source is not connection:
+            batch = self._new_batch(connection)
+        decode = self._decoder.decode
+        most = self._window.batch_readings
+        for message in messages:
+            units = decode(message)
+            if batch.messages and len(batch.units) + len(units) > most:
+                batch = self._new_batch(connection)
+            batch.units += units
+            batch.messages += 1
+            batch.size_bytes += MESSAGE_BYTES + len(message.payload)
+            if message.packet_id:
+                batch.packet_ids.append(message.packet_id)
+            self.readings += len(units)
+            self.size_bytes += MESSAGE_BYTES + len(message.payload)
+        self.messages += len(messages)
+        self._arrived.set()
+        self._empty.clear()
+        if self.readings >= self._window.readings or self.size_bytes >= self._window.size_bytes:
+            self._room.clear()
+        return self._room.is_set()
+
+    async def next_batch(self) -> Batch:
+        """The oldest batch, as soon as the last one was handed out long enough ago, or it is full."""
+        await self._arrived.wait()
+        loop = asyncio.get_running_loop()
+        wait_s = self._handed_out_at + self._window.batch_age_s - loop.time()
+        if wait_s > 0 and not self._closed and not self._draining:
+            self._hurry.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(wait_s):
+                    await self._hurry.wait()
+        self._handed_out_at = loop.time()
+        if self._closed:
+            batch = self._closed.popleft()
+        else:
+            batch, self._open = self._open, Batch(self._open.source)
+        if not self._closed and not self._open.messages:
+            self._arrived.clear()
+        return batch
+
+    def done(self, batch: Batch) -> None:
+        """A batch was written and acknowledged: its part of the window is free."""
+        self.readings -= len(batch.units)
+        self.messages -= batch.messages
+        self.size_bytes -= batch.size_bytes
+        if self.messages == 0:
+            self._empty.set()
+        half = self.readings <= self._window.readings / 2 and self.size_bytes <= self._window.size_bytes / 2
+        if half and not self._room.is_set():
+            self._room.set()
+            self.on_room()
+
+    def drain(self) -> None:
+        """Nothing more will come: hand out what there is without waiting."""
+        self._draining = True
+        self._hurry.set()
+
+    async def wait_until_empty(self) -> None:
+        """Wait until everything is acknowledged."""
+        await self._empty.wait()
+
+    async def wait_for_room(self) -> None:
+        """Wait until there is room for more."""
+        await self._room.wait()
+
+    def _new_batch(self, connection: Connection) -> Batch:
+        """Close the open batch and open the next."""
+        if self._open.messages:
+            self._closed.append(self._open)
+            self._hurry.set()
+        self._open = Batch(connection)
+        return self._open

@@ -1,0 +1,80 @@
+"""How a reading meets a stored one of the same device and instant.
+
+Each quantity is a cell: a value with its word, a word alone (a device says `fault` and sends no value), or
+nothing. Cells only fill up, and a value takes its word with it: parts of a reading may come in any order, and
+taking one of them again changes nothing.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from services.domain.outcome import Outcome
+from services.domain.quantities import NAMES
+from services.domain.reading import Reading
+from services.ingest.status import canonical, words_of
+
+Cell = tuple[float | bool | None, str | None]
+
+
+class Merge(NamedTuple):
+    """What became of the new reading, and what is to be stored afterwards."""
+
+    outcome: Outcome
+    reading: Reading
+    contradicts: str | None = None
+    """The first quantity whose stored value or status the new reading contradicts."""
+
+
+def merge(stored: Reading, new: Reading) -> Merge:
+    """Meet `new` with what is `stored` for the same device and instant.
+
+    Nothing new: a duplicate. Only what is missing: stored, and merged. Any contradiction: rejected as a
+    whole, the first stays. `seq` and unknown fields make no difference; the first that is there is kept.
+    """
+    if (stored.values, stored.status, stored.quantity_status) == (
+        new.values,
+        new.status,
+        new.quantity_status,
+    ):
+        return Merge(Outcome.DUPLICATE, stored)
+    names = NAMES[stored.device.kind]
+    before = _cells(names, stored)
+    after = []
+    for name, old, other in zip(names, before, _cells(names, new), strict=True):
+        cell = _meet(old, other)
+        if cell is None:
+            return Merge(Outcome.REJECTED, stored, name)
+        after.append(cell)
+    if after == before:
+        return Merge(Outcome.DUPLICATE, stored)
+    return Merge(Outcome.STORED, _reading(stored, new, names, after))
+
+
+def _cells(names: tuple[str, ...], reading: Reading) -> list[Cell]:
+    words = words_of(reading)
+    return [(value, words.get(name)) for name, value in zip(names, reading.values, strict=True)]
+
+
+def _meet(old: Cell, new: Cell) -> Cell | None:
+    """Both cells in one; None where they contradict each other."""
+    if old == new or new == (None, None):
+        return old
+    if old == (None, None):
+        return new
+    if (old[0] is None) != (new[0] is None):
+        return new if old[0] is None else old
+    return None
+
+
+def _reading(stored: Reading, new: Reading, names: tuple[str, ...], cells: list[Cell]) -> Reading:
+    values = tuple(value for value, _ in cells)
+    words = {name: word for name, (_, word) in zip(names, cells, strict=True)}
+    status, quantity_status = canonical(names, values, words)
+    return stored._replace(
+        values=values,
+        status=status,
+        quantity_status=quantity_status,
+        seq=new.seq if stored.seq is None else stored.seq,
+        extra=new.extra if stored.extra is None else stored.extra,
+    )
