@@ -51,3 +51,11 @@ def _of_clock(moment: datetime, local: tzinfo) -> datetime:
             f"is {moment.isoformat()}, which {what} on the site's clock: add its offset from UTC"
         )
     return earlier
+
+
+def local_text(moment: datetime, local: tzinfo) -> str:
+    """The instant as one reads it at the site: the date where it is the beginning of a day."""
+    there = moment.astimezone(local)
+    if there.time() == time() and not there.fold:
+        return there.date().isoformat()
+    return there.isoformat(timespec="minutes" if not (there.second or there.microsecond) else "auto")

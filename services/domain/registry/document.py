@@ -31,6 +31,8 @@ class Document:
 
     data: Value
     lines: Mapping[Place, int]
+    problems: tuple[Problem, ...] = ()
+    """What is wrong but does not keep the rest from being read, such as a key that comes twice."""
 
     def line(self, place: Place) -> int | None:
         """The line of a place, or of the nearest one around it that is in the file."""
@@ -41,7 +43,7 @@ class Document:
 
 
 def read_document(text: str) -> Document:
-    """Parse a YAML file. Raises RegistryError with the lines of everything that cannot be read."""
+    """Parse a YAML file. Raises RegistryError where it cannot be read to its end."""
     if len(text) > MAX_CHARACTERS:
         raise RegistryError([Problem((), f"is larger than {MAX_CHARACTERS // 1024**2} MiB: split it.")])
     builder = _Builder()
@@ -51,11 +53,11 @@ def read_document(text: str) -> Document:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         builder.problem(mark.line + 1 if mark else None, f"is not YAML: {error.problem or error.context}.")
+        raise RegistryError(builder.problems) from error
     except yaml.YAMLError as error:
         builder.problem(None, f"is not YAML: {' '.join(str(error).split())}.")
-    if builder.problems:
-        raise RegistryError(builder.problems)
-    return Document(builder.root, builder.lines)
+        raise RegistryError(builder.problems) from error
+    return Document(builder.root, builder.lines, tuple(builder.problems))
 
 
 def _events(text: str) -> Iterator[yaml.Event]:

@@ -13,6 +13,12 @@ def begins(facts: Sequence[DeviceFacts] | Sequence[SourceFacts]) -> list[datetim
     return [entry.from_ for entry in facts]
 
 
+def dated(thing: Device | Source) -> dict[datetime, DeviceFacts | SourceFacts]:
+    """The entries by the instants at which they begin, in the order of the file."""
+    entries: Sequence[DeviceFacts | SourceFacts] = thing.facts
+    return {entry.from_: entry for entry in entries}
+
+
 def entry_in_force(facts: Sequence[DeviceFacts] | Sequence[SourceFacts], at: datetime) -> int:
     """The position of the newest entry at `at`; 0 where none has begun."""
     begun = [(begin, index) for index, begin in enumerate(begins(facts)) if begin <= at]

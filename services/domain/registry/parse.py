@@ -54,7 +54,7 @@ def parse(text: str, file: str = "", factors: FactorNames | None = None) -> Pars
         raise RegistryError(_placed(errors.problems, None, file)) from None
     data, problems = _with_instants(document.data)
     registry, more = _validated(data, {problem.place for problem in problems})
-    problems += more
+    problems += [*more, *document.problems]
     if registry is not None:
         broken = _broken(problem.place for problem in problems)
         problems += check(registry, factors, broken)
