@@ -1,0 +1,1 @@
+"""Properties of matter and published factors, the simulators' own: they share none with the services."""

@@ -1,0 +1,1 @@
+"""Publishing real readings from a file, the way a device would have."""

@@ -1,0 +1,1 @@
+"""The simulated sites, each put together from processes."""
