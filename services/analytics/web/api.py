@@ -44,16 +44,16 @@ class Grain(StrEnum):
 GrainParameter = Annotated[Grain, Query(description="hours of the site's clock, or days of its calendar")]
 
 
-def router(pool: Pool, reader: BoardReader, clock: Clock) -> APIRouter:
-    """The routes of the API."""
+def router(pool: Pool, reader: BoardReader, clock: Clock, *, max_rows: int = MAX_ROWS) -> APIRouter:
+    """The routes of the API; an answer of more than `max_rows` rows is refused."""
     routes = APIRouter(
         prefix="/api/v1",
         tags=["api"],
         responses={404: {"model": ApiError}, 422: {"model": ApiError}, 503: {"model": ApiError}},
     )
     _add_state(routes, pool, reader)
-    _add_emissions(routes, pool, clock)
-    _add_energy(routes, pool, clock)
+    _add_emissions(routes, pool, clock, max_rows)
+    _add_energy(routes, pool, clock, max_rows)
     return routes
 
 
@@ -108,7 +108,7 @@ def _add_state(routes: APIRouter, pool: Pool, reader: BoardReader) -> None:
         )
 
 
-def _add_emissions(routes: APIRouter, pool: Pool, clock: Clock) -> None:
+def _add_emissions(routes: APIRouter, pool: Pool, clock: Clock, max_rows: int) -> None:
     @routes.get("/emissions")
     async def emissions(
         site: SiteParameter = None,
@@ -121,14 +121,14 @@ def _add_emissions(routes: APIRouter, pool: Pool, clock: Clock) -> None:
             zone = await _zone(connection, site)
             if grain is Grain.DAY:
                 day, until = period.days(begin, end, clock(), zone)
-                found = await board.emissions_by_day(connection, site, day, until, MAX_ROWS + 1)
-                return answers.EmissionDays(begin=day, end=until, rows=_bounded(found))
+                found = await board.emissions_by_day(connection, site, day, until, max_rows + 1)
+                return answers.EmissionDays(begin=day, end=until, rows=_bounded(found, max_rows))
             first, last = period.hours(begin, end, clock(), zone)
-            rows = await board.emissions_by_hour(connection, site, first, last, MAX_ROWS + 1)
-            return answers.EmissionHours(begin=first, end=last, rows=_bounded(rows))
+            rows = await board.emissions_by_hour(connection, site, first, last, max_rows + 1)
+            return answers.EmissionHours(begin=first, end=last, rows=_bounded(rows, max_rows))
 
 
-def _add_energy(routes: APIRouter, pool: Pool, clock: Clock) -> None:
+def _add_energy(routes: APIRouter, pool: Pool, clock: Clock, max_rows: int) -> None:
     @routes.get("/energy")
     async def energy(
         site: SiteParameter = None,
@@ -141,11 +141,11 @@ def _add_energy(routes: APIRouter, pool: Pool, clock: Clock) -> None:
             zone = await _zone(connection, site)
             if grain is Grain.DAY:
                 day, until = period.days(begin, end, clock(), zone)
-                found = await board.energy_by_day(connection, site, day, until, MAX_ROWS + 1)
-                return answers.EnergyDays(begin=day, end=until, rows=_bounded(found))
+                found = await board.energy_by_day(connection, site, day, until, max_rows + 1)
+                return answers.EnergyDays(begin=day, end=until, rows=_bounded(found, max_rows))
             first, last = period.hours(begin, end, clock(), zone)
-            rows = await board.energy_by_hour(connection, site, first, last, MAX_ROWS + 1)
-            return answers.EnergyHours(begin=first, end=last, rows=_bounded(rows))
+            rows = await board.energy_by_hour(connection, site, first, last, max_rows + 1)
+            return answers.EnergyHours(begin=first, end=last, rows=_bounded(rows, max_rows))
 
 
 async def _zone(connection: Connection, site: str | None) -> ZoneInfo | None:
@@ -160,11 +160,9 @@ async def _zone(connection: Connection, site: str | None) -> ZoneInfo | None:
     raise NotFoundError(f"there is no site {site[:63]!r}; the registry has {names}")
 
 
-def _bounded(rows: Sequence[R]) -> list[R]:
-    if len(rows) > MAX_ROWS:
-        raise BadRequestError(
-            f"these are more than {MAX_ROWS:,} rows: ask for a shorter time or for one site"
-        )
+def _bounded(rows: Sequence[R], most: int) -> list[R]:
+    if len(rows) > most:
+        raise BadRequestError(f"these are more than {most:,} rows: ask for a shorter time or for one site")
     return list(rows)
 
 

@@ -7,7 +7,6 @@ from typing import Final
 import psycopg
 from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
-from psycopg_pool import PoolTimeout
 
 from services.analytics.web.reader import BoardReader, Snapshot
 from services.domain.outcome import Reason
@@ -89,7 +88,7 @@ def router(reader: BoardReader, registry: CollectorRegistry) -> APIRouter:
     async def show() -> Response:
         try:
             metrics.show(await reader.snapshot())
-        except (psycopg.Error, PoolTimeout):
+        except psycopg.Error:
             metrics.show_away()
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 

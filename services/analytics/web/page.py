@@ -6,7 +6,6 @@ import psycopg
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from psycopg_pool import PoolTimeout
 
 from services.analytics.web import text
 from services.analytics.web.chart import COLOURS, HEIGHT, WIDTH, Chart, draw
@@ -24,7 +23,7 @@ def router(reader: BoardReader, refresh_s: float) -> APIRouter:
     async def show_page() -> HTMLResponse:
         try:
             seen = await reader.snapshot()
-        except (psycopg.Error, PoolTimeout):
+        except psycopg.Error:
             # Its script goes on asking, so that the page comes to life with the database.
             away = templates.get_template("away.html").render(message=AWAY, refresh_s=refresh_s)
             return HTMLResponse(away, status_code=503, headers={"Retry-After": str(RETRY_AFTER_S)})

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+import psycopg
+
 from services.analytics.web.rate import RateMeter
 from services.store import board, board_rows
 from services.store.pool import Connection, Pool
@@ -17,6 +19,8 @@ POOL_TIMEOUT_S = 5.0
 """A page that waits longer for a connection is better told that the database is away."""
 LOOK_BACK = timedelta(hours=27)
 """The last 24 hours and the running one, and every local day: 25 hours when clocks go back."""
+_FAILURE_LASTS = timedelta(seconds=1)
+"""Those who waited for the same look share its failure, rather than each wait for their own."""
 LISTED = 50
 """Devices in trouble that the board names; the API lists them all."""
 LETTERS_LISTED = 5
@@ -53,18 +57,30 @@ class BoardReader:
         self._rate = RateMeter()
         self._newest: Snapshot | None = None
         self._read_at: datetime | None = None
+        self._failure: psycopg.Error | None = None  # a PoolTimeout is one, too
+        self._failed_at: datetime | None = None
 
     async def snapshot(self) -> Snapshot:
         """The newest snapshot. Raises psycopg.Error or PoolTimeout where the database is away."""
         async with self._lock:
-            if self._newest is None or not self._is_fresh():
-                self._newest = await self._read()
+            if self._failure is not None and self._is_within(self._failed_at, _FAILURE_LASTS):
+                raise self._failure
+            if self._newest is None or not self._is_within(self._read_at, self._refresh):
+                self._newest = await self._read_or_remember_why_not()
                 self._read_at = self._clock()
             return self._newest
 
-    def _is_fresh(self) -> bool:
-        # A clock set back makes a negative age, which is not fresh either.
-        return self._read_at is not None and timedelta(0) <= self._clock() - self._read_at < self._refresh
+    def _is_within(self, begin: datetime | None, length: timedelta) -> bool:
+        # A clock set back makes a negative age, which is within nothing.
+        return begin is not None and timedelta(0) <= self._clock() - begin < length
+
+    async def _read_or_remember_why_not(self) -> Snapshot:
+        self._failure = None
+        try:
+            return await self._read()
+        except psycopg.Error as error:
+            self._failure, self._failed_at = error, self._clock()
+            raise
 
     async def _read(self) -> Snapshot:
         async with self._pool.connection(timeout=POOL_TIMEOUT_S) as connection:
