@@ -17,7 +17,7 @@ from pathlib import Path
 
 from deploy.local import packages, teardown
 from deploy.local.errors import SetupError
-from deploy.local.files import clear_os_errors, write_atomic
+from deploy.local.files import clear_os_errors, require_space, write_atomic
 from deploy.local.layout import Layout
 from deploy.local.lock import locked
 from deploy.local.progress import LineProgress, Progress
@@ -25,6 +25,7 @@ from deploy.local.progress import LineProgress, Progress
 ROOT = Path(__file__).resolve().parents[2]
 _INPUTS = ("pyproject.toml", "constraints.txt")
 _STAMP = "carbonflow-stamp"
+_SPACE_MB = 1500  # .venv takes 600, and pip unpacks beside it
 # Settings that would put packages elsewhere than into .venv, or take them from elsewhere.
 _FOREIGN = ("PYTHONHOME", "PYTHONPATH", "PIP_USER", "PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "VIRTUAL_ENV")
 _PIP_SENTENCES = (
@@ -104,32 +105,24 @@ def _make(layout: Layout, venv: Path, progress: Progress) -> None:
     environment = _environment(temporary)
     stamp = _stamp(venv)
     if stamp is None or stamp.splitlines()[0] != fingerprint(layout.root).splitlines()[0]:
-        # Without a stamp it was killed half way, and what it holds cannot be known.
-        if venv.exists():
-            shutil.rmtree(venv)
-        with progress.step("Making .venv"):
-            _create(layout, venv, environment, log, progress)
+        _create(layout, venv, environment, log, progress)
     (venv / _STAMP).unlink(missing_ok=True)
-    constraints = ["-c", "constraints.txt"] if (layout.root / "constraints.txt").exists() else []
-    command = [
-        str(venv / "bin/python"),
-        "-m",
-        "pip",
-        "install",
-        "--no-cache-dir",
-        "--disable-pip-version-check",
-    ]
-    command += [
-        "--progress-bar=off",
-        "--no-compile",
-        "--upgrade-strategy=only-if-needed",
-        *constraints,
-        "-e",
-        ".[dev]",
-    ]
     with progress.step("Installing Python packages"):
-        _run(command, layout.root, environment, log, "Cannot install the Python packages")
+        _run(
+            _pip_command(layout.root, venv),
+            layout.root,
+            environment,
+            log,
+            "Cannot install the Python packages",
+        )
     shutil.rmtree(temporary)
+
+
+def _pip_command(root: Path, venv: Path) -> list[str]:
+    # Without pip's cache, which lies outside the clone, and without compiling, which Python does when needed.
+    options = ["--no-cache-dir", "--no-compile", "--disable-pip-version-check", "--progress-bar=off"]
+    constraints = ["-c", "constraints.txt"] if (root / "constraints.txt").exists() else []
+    return [str(venv / "bin/python"), "-m", "pip", "install", *options, *constraints, "-e", ".[dev]"]
 
 
 def _environment(temporary: Path) -> dict[str, str]:
@@ -140,10 +133,15 @@ def _environment(temporary: Path) -> dict[str, str]:
 def _create(
     layout: Layout, venv: Path, environment: Mapping[str, str], log: Path, progress: Progress
 ) -> None:
+    """Make an empty environment with pip. One without a stamp was killed half way and is thrown away."""
+    if venv.exists():
+        shutil.rmtree(venv)
+    require_space(layout.local, _SPACE_MB)
     python = str(Path(sys.executable).resolve())
     with_pip = importlib.util.find_spec("ensurepip") is not None
     options = [] if with_pip else ["--without-pip"]
-    _run([python, "-m", "venv", *options, str(venv)], layout.root, environment, log, "Cannot make .venv")
+    with progress.step("Making .venv"):
+        _run([python, "-m", "venv", *options, str(venv)], layout.root, environment, log, "Cannot make .venv")
     if not with_pip:
         _pip_from_debian(layout, venv, environment, log, progress)
 
@@ -179,10 +177,11 @@ def _run(command: Sequence[str], cwd: Path, environment: Mapping[str, str], log:
         )
     if done.returncode != 0:
         output = log.read_bytes()[start:].decode("utf-8", errors="replace")
-        raise SetupError(_sentence(output, failure, log))
+        raise SetupError(pip_sentence(output, failure, log))
 
 
-def _sentence(output: str, failure: str, log: Path) -> str:
+def pip_sentence(output: str, failure: str, log: Path) -> str:
+    """What to do about the failure that pip has printed."""
     for pattern, reason in _PIP_SENTENCES:
         if pattern.search(output):
             return f"{failure}: {reason} (details in {log})."

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,6 +30,15 @@ def clear_os_errors(folder: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise SetupError(os_error_sentence(error, folder)) from error
+
+
+def require_space(folder: Path, megabytes: int) -> None:
+    """Raise SetupError where less is free, before a download fills the disk (apt hangs on a full one)."""
+    free = shutil.disk_usage(folder).free // 2**20
+    if free < megabytes:
+        raise SetupError(
+            f"The disk is nearly full ({free} MB free in {folder}): free {megabytes} MB and try again."
+        )
 
 
 def os_error_sentence(error: OSError, folder: Path) -> str:

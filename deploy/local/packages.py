@@ -13,7 +13,7 @@ from pathlib import Path
 
 from deploy.local import sources
 from deploy.local.errors import SetupError
-from deploy.local.files import write_atomic
+from deploy.local.files import require_space, write_atomic
 from deploy.local.progress import Progress
 
 SERVERS = ("postgresql-17-timescaledb", "mosquitto", "mosquitto-clients")
@@ -45,6 +45,9 @@ _APT_SENTENCES = (
 )
 
 
+_SPACE_MB = 600  # package lists 60, packages 50, unpacked 180, and room for the data
+
+
 def fetch(names: Sequence[str], apt: Path, target: Path, log: Path, progress: Progress) -> None:
     """Unpack the packages and what they depend on into `target`, with apt's state and cache in `apt`.
 
@@ -54,6 +57,8 @@ def fetch(names: Sequence[str], apt: Path, target: Path, log: Path, progress: Pr
         if shutil.which(program) is None:
             raise SetupError(sources.NO_SOURCES)
     machine_sources = sources.read_machine_sources()
+    apt.mkdir(parents=True, exist_ok=True)
+    require_space(apt, _SPACE_MB)
     for folder in ("lists/partial", "archives/partial", "packages"):
         (apt / folder).mkdir(parents=True, exist_ok=True)
     write_atomic(apt / "debian.sources", "\n".join(source.stanza() for source in machine_sources))
@@ -96,6 +101,7 @@ class _Apt:
             "Dir::Etc::sourceparts": "/dev/null",
             "APT::Sandbox::User": "root",
             "Acquire::Languages": "none",
+            "APT::Update::Error-Mode": "any",  # else an unreachable server is only a warning
             "Acquire::Retries": "3",
         }
         lines = [*kept, *(f'{name} "{value}";' for name, value in own.items())]
@@ -121,7 +127,7 @@ class _Apt:
         with self.log.open("a", encoding="utf-8") as log:
             log.write(f"$ apt-get {' '.join(arguments)}\n{done.stdout}{done.stderr}\n")
         if done.returncode != 0:
-            raise SetupError(_apt_sentence(done.stdout + done.stderr, self.log))
+            raise SetupError(apt_sentence(done.stdout + done.stderr, self.log))
         return done.stdout
 
     def download(self, names: Sequence[str]) -> list[Path]:
@@ -137,7 +143,8 @@ class _Apt:
         return sorted(folder.glob("*.deb"))
 
 
-def _apt_sentence(output: str, log: Path) -> str:
+def apt_sentence(output: str, log: Path) -> str:
+    """What to do about the failure that apt-get has printed."""
     for pattern, reason in _APT_SENTENCES:
         if re.search(pattern, output):
             return f"Cannot get the Debian packages: {reason} (details in {log})."

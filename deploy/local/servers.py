@@ -95,6 +95,15 @@ def _servers(state: State | None, database_url: str | None, mqtt_url: str | None
     )
 
 
+def ensure_packages(root: Path, progress: Progress | None = None) -> Path:
+    """Download and unpack the packages where needed; their folder. Raises SetupError."""
+    layout, progress = Layout(root.resolve()), progress or NoProgress()
+    with clear_os_errors(layout.local), locked(layout.lock, progress):
+        server_account(layout.local).folder(layout.logs)
+        _programs(layout, progress)
+    return layout.packages
+
+
 def _start(layout: Layout, progress: Progress, *, with_database: bool, with_mqtt: bool) -> State:
     account = server_account(layout.local)
     account.folder(layout.logs)
