@@ -8,9 +8,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import asdict, fields
+from datetime import date
 from hashlib import sha256
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from psycopg.rows import class_row
 
@@ -41,6 +42,51 @@ SELECT factor_set, series, fuel, region, unit, gas, basis, biogenic, ncv, ncv_un
     factor_id, recorded_at
 FROM core.factor
 ORDER BY factor_id
+"""
+
+
+LISTED: Final = (
+    "factor",
+    "set",
+    "carrier",
+    "region",
+    "value",
+    "unit",
+    "gas",
+    "basis",
+    "valid_from",
+    "valid_to",
+    "confirmed",
+    "source",
+)
+"""The columns of `list_factors`, as in `api.factors`."""
+
+
+async def list_factors(
+    connection: Connection,
+    *,
+    factor_set: str | None = None,
+    carrier: str | None = None,
+    region: str | None = None,
+    on: date | None = None,
+) -> list[tuple[Any, ...]]:
+    """The factors that match what is given, in the order LISTED. Raises psycopg.Error."""
+    wanted = {"factor_set": factor_set, "carrier": carrier, "region": region, "on": on}
+    cursor = await connection.execute(_LIST, wanted)
+    return await cursor.fetchall()
+
+
+_LIST: Final = """
+SELECT a.factor, a.set, a.carrier, a.region, a.value, a.unit, a.gas, a.basis, a.valid_from, a.valid_to,
+    a.confirmed, a.source
+FROM api.factors a
+JOIN core.factor f USING (factor_id)
+WHERE (%(factor_set)s::text IS NULL OR %(factor_set)s IN (f.factor_set, f.series))
+    AND (%(carrier)s::text IS NULL OR f.fuel = %(carrier)s)
+    AND (%(region)s::text IS NULL OR f.region = %(region)s)
+    AND (%(on)s::date IS NULL
+        OR %(on)s BETWEEN coalesce(f.valid_from, '-infinity') AND coalesce(f.valid_to, 'infinity'))
+ORDER BY a.set, a.carrier, a.region, a.recorded_at
 """
 
 

@@ -12,9 +12,9 @@ from services.domain.reading import DeviceKey
 from services.domain.registry.clock import local_text, zone
 from services.domain.registry.facts import all_devices, dated
 from services.domain.registry.model import Device, DeviceFacts, Registry, Site, Source, SourceFacts
-from services.domain.registry.parse import dump
 from services.domain.registry.problems import Place, Problem
 from services.domain.registry.projection import device_key, earlier
+from services.domain.registry.readable import readable
 
 Computed: TypeAlias = Mapping[DeviceKey, datetime]
 """For each device with computed hours, when the last of them ends."""
@@ -50,29 +50,13 @@ def differences(old: Registry, new: Registry) -> tuple[Change, ...]:
 
 def keyed(registry: Registry) -> dict[str, Any]:
     """The registry as plain data with the site's clock readings, its dated lists keyed by date."""
-    document = {"sites": {}, **dump(registry)}
+    document = readable(registry)
     for site in document["sites"].values():
-        local = zone(site["timezone"])
         for thing in chain(site.get("devices", {}).values(), site.get("sources", {}).values()):
-            thing["facts"] = {_clock(entry.pop("from"), local): entry for entry in thing["facts"]}
-        for thing in _ending(site):
-            if thing.get("ended"):
-                thing["ended"] = _clock(thing["ended"], local)
+            thing["facts"] = {entry.pop("from"): entry for entry in thing["facts"]}
         if "events" in site:
-            site["events"] = {
-                f"{event.pop('device')} {_clock(event.pop('at'), local)}": event for event in site["events"]
-            }
+            site["events"] = {f"{event.pop('device')} {event.pop('at')}": event for event in site["events"]}
     return document
-
-
-def _ending(site: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    yield site
-    for section in ("areas", "devices", "sources"):
-        yield from site.get(section, {}).values()
-
-
-def _clock(text: str, local: tzinfo) -> str:
-    return local_text(datetime.fromisoformat(text), local)
 
 
 def _differences(old: Any, new: Any, place: Place) -> Iterator[Change]:
