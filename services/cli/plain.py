@@ -1,4 +1,4 @@
-"""How every command of `carbonflow` looks: plain text, not boxes, so that an error is a sentence in any log."""
+"""How every command of `carbonflow` looks: plain text, not boxes; an error is a sentence in any log."""
 
 from __future__ import annotations
 
