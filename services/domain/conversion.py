@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time
+from datetime import MAXYEAR, MINYEAR, UTC, date, datetime, time
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -213,7 +213,10 @@ def change_points(
     for site in registry.sites.values():
         zones.add(site.timezone)
         points.update(_registry_points(site))
-    dates = {date(year, 1, 1) for year in range(start.year, end.year + 2)} | factors.boundaries()
+    # On a site's clock the year may be another than in UTC; further out no date can lie between.
+    years = range(max(start.year, MINYEAR + 1), min(end.year + 1, MAXYEAR - 1) + 1)
+    dates = {date(year, 1, 1) for year in years}
+    dates |= {day for day in factors.boundaries() if day.year in years}
     for zone in zones:
         points.update(datetime.combine(day, time(), ZoneInfo(zone)).astimezone(UTC) for day in dates)
     return tuple(sorted(point for point in points if start < point < end))

@@ -1,16 +1,23 @@
-"""The shipped factor table, and the demo's registry built from model objects."""
+"""The shipped factor table, the demo's registry built from model objects, and registries of one source."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from services.domain.arrays import column
+from services.domain.conversion import Conversion, SourceKey, compile_conversions
 from services.domain.factors import Factor, FactorBook, parse_factors_csv
 from services.domain.registry.model import Registry
 
 ROOT = Path(__file__).resolve().parents[2]
 SINCE = "2020-01-01T00:00:00+08:00"
+NOW = datetime(2026, 5, 1, 4, 0, tzinfo=UTC)
 
 
 @pytest.fixture(scope="session")
@@ -133,3 +140,56 @@ _PLANT = {
 def demo() -> Registry:
     """The registry of deploy/demo/registry.yaml, of all facts those that bear on conversions."""
     return Registry.model_validate({"version": 1, "sites": {"campus": _CAMPUS, "plant": _PLANT}})
+
+
+def by_source(registry: Registry, book: FactorBook, at: datetime = NOW) -> dict[SourceKey, Conversion]:
+    found = compile_conversions(registry, book, at)
+    return {each.source: each for conversions in found.values() for each in conversions}
+
+
+def rate_of(conversion: Conversion, x: float, *, live: bool = True, **inputs: float) -> float:
+    """The activity (per hour) that `x` of the rate (or register) quantity stands for."""
+    values = [column(inputs.get(name, math.nan)) for name in conversion.inputs]
+    params = conversion.rate_params if live else conversion.params
+    return float(conversion.formula.evaluate(column(x), values, [column(value) for value in params])[0])
+
+
+def registry_of(
+    kind: str = "flowmeter",
+    method: str = "fuel",
+    carrier: str = "natural_gas",
+    *,
+    device: Mapping[str, Any] | None = None,
+    site: Mapping[str, Any] | None = None,
+    **facts: Any,
+) -> Registry:
+    """A site `s` with one device `kind/d` and one source `x` that uses it with these facts."""
+    scope = 1 if method in {"fuel", "cems", "mass_balance"} else 2
+    if method != "mass_balance":
+        facts["devices"] = [f"{kind}/d"]
+    return Registry.model_validate(
+        {
+            "version": 1,
+            "sites": {
+                "s": {
+                    "timezone": "Asia/Shanghai",
+                    "region": "CN-SH",
+                    **(site or {}),
+                    "devices": {f"{kind}/d": {"facts": [{"from": SINCE, **(device or {})}]}},
+                    "sources": {
+                        "x": {
+                            "scope": scope,
+                            "method": method,
+                            "carrier": carrier,
+                            "facts": [{"from": SINCE, **facts}],
+                        }
+                    },
+                }
+            },
+        }
+    )
+
+
+def one(registry: Registry, book: FactorBook, at: datetime = NOW) -> Conversion:
+    [conversion] = by_source(registry, book, at).values()
+    return conversion

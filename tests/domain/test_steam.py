@@ -129,11 +129,28 @@ def test_superheated_enthalpy_rises_with_temperature_from_the_vapour_on(
     assert vapour - 0.05 <= low < high
 
 
-@given(mpa=st.floats(0.0005, 22.064))
+@given(mpa=st.floats(0.00062, 22.06))
 @settings(max_examples=50)
 def test_saturation_line_goes_both_ways(mpa: float) -> None:
     celsius = steam.saturation_temperature(column(mpa))
-    if not np.isnan(celsius[0]) and celsius[0] <= steam.CRITICAL_C:
-        assert steam.saturation_pressure(celsius)[0] == pytest.approx(mpa, rel=1e-6)
-    else:
-        assert mpa < steam.TRIPLE_POINT_MPA or celsius[0] > steam.CRITICAL_C
+    assert steam.saturation_pressure(celsius)[0] == pytest.approx(mpa, rel=1e-6)
+
+
+@pytest.mark.parametrize("mpa", [0.0, 0.0006, 22.1, -1.0, np.nan, np.inf])
+def test_there_is_no_saturation_outside_the_two_phase_region(mpa: float) -> None:
+    for of_pressure in (
+        steam.saturation_temperature,
+        steam.saturated_vapour_enthalpy_by_pressure,
+        steam.saturated_vapour_density_by_pressure,
+    ):
+        assert np.isnan(of_pressure(column(mpa))[0])
+
+
+@pytest.mark.parametrize("celsius", [-5.0, 0.0, 374.0, np.nan])
+def test_nor_of_a_temperature(celsius: float) -> None:
+    for of_temperature in (
+        steam.saturation_pressure,
+        steam.saturated_vapour_enthalpy_by_temperature,
+        steam.saturated_vapour_density_by_temperature,
+    ):
+        assert np.isnan(of_temperature(column(celsius))[0])
