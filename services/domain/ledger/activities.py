@@ -1,0 +1,247 @@
+"""From steps and gauges to activity: each formula is evaluated once for all devices and times it serves.
+
+A register's step is an activity by the formula at the inputs of both its ends, averaged, and is spread
+evenly over the step. A rate is evaluated over every stretch in which it and its inputs are held, and
+integrated.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from services.domain.arrays import FloatArray
+from services.domain.formulas import Formula
+from services.domain.ledger.device_hours import total_us
+from services.domain.ledger.gauges import overlay
+from services.domain.ledger.hours import HOUR_US, BoolArray, IntArray
+from services.domain.ledger.registers import MovementKind
+from services.domain.ledger.shapes import Shapes
+from services.domain.ledger.track import Track, cut
+from services.domain.quantities import quantity as quantity_of
+
+NO_FACTOR: Final = "no factor"
+"""The reason of an activity whose parameters are unknown: why, its factor says."""
+_NO_READINGS: Final = "no readings"
+_OUT_OF_RANGE: Final = "the formula does not hold for the inputs"
+_STEP_REASONS: Final = {
+    MovementKind.UNEXPLAINED: "unexplained register step",
+    MovementKind.IMPLAUSIBLE: "register step above the device's rating",
+}
+
+
+class Calculation(NamedTuple):
+    """What is to be computed for a device of a track in one epoch; see `conversion.Conversion`."""
+
+    device: int
+    epoch: int
+    quantity: str
+    formula: Formula
+    params: tuple[float, ...]
+
+
+class Amount(NamedTuple):
+    """The activity in one cell of the track; None where nothing of it is known, for `reason`."""
+
+    slot: int
+    activity: float | None
+    covered_us: int
+    length_us: int
+    estimated: bool
+    reason: str
+
+
+class _Pieces(NamedTuple):
+    """Activities of pieces of time; NaN with the index of a reason where unknown."""
+
+    cell: IntArray
+    activity: FloatArray
+    covered_us: IntArray
+    estimated: BoolArray
+    reason: npt.NDArray[np.int64]
+
+
+class Calculator:
+    """Computes calculations over one track."""
+
+    def __init__(self, shapes: Shapes) -> None:
+        track = shapes.track
+        self._shapes = shapes
+        self._track = track
+        self._lengths_us = track.cells.lengths_us()
+        inside = np.flatnonzero(track.cells.slot >= 0)
+        device = track.slots.device[track.cells.slot[inside]]
+        self._cells: defaultdict[tuple[int, int], list[int]] = defaultdict(list)
+        for cell, of, epoch in zip(
+            inside.tolist(), device.tolist(), track.cells.epoch[inside].tolist(), strict=True
+        ):
+            self._cells[of, epoch].append(cell)
+        self._heard = _readings_per_slot(track)
+
+    @property
+    def epochs(self) -> Iterable[tuple[int, int]]:
+        """Device and epoch of all cells to fill."""
+        return tuple(self._cells)
+
+    def amounts(self, calculations: Sequence[Calculation]) -> list[list[Amount]]:
+        """For each calculation the cells of its device and epoch, in order of time."""
+        result: list[list[Amount]] = [[] for _ in calculations]
+        for layer in _layers(calculations):
+            pieces, reasons = self._evaluate(calculations, layer)
+            cells = [cell for index in layer for cell in self._cells[calculations[index][:2]]]
+            amounts = self._sums(pieces, reasons, calculations[layer[0]].quantity, cells)
+            for index in layer:
+                count = len(self._cells[calculations[index][:2]])
+                result[index] = amounts[:count]
+                amounts = amounts[count:]
+        return result
+
+    def _evaluate(self, calculations: Sequence[Calculation], layer: list[int]) -> tuple[_Pieces, list[str]]:
+        first = calculations[layer[0]]
+        size = len(self._track.cells.start)
+        wanted = np.zeros(size, np.bool_)
+        params = np.full((len(first.formula.params), size), np.nan)
+        for index in layer:
+            cells = self._cells[calculations[index][:2]]
+            wanted[cells] = True
+            params[:, cells] = np.array(calculations[index].params, np.float64)[:, None]
+        reasons = _reasons(first)
+        register = quantity_of(self._track.kind, first.quantity).register
+        pieces = (self._of_register if register else self._of_rate)(first, wanted, params, reasons)
+        return pieces, reasons
+
+    def _of_register(
+        self, which: Calculation, wanted: BoolArray, params: FloatArray, reasons: list[str]
+    ) -> _Pieces:
+        steps = self._shapes.steps(which.quantity)
+        segment, cell, length_us = cut(steps.start, steps.end, self._track.cells)
+        kept = wanted[cell]
+        segment, cell, length_us = segment[kept], cell[kept], length_us[kept]
+        x = steps.amount[segment] * (length_us / (steps.end - steps.start)[segment])
+        before, after = self._ends(which.formula.inputs, steps.before, steps.after)
+        of_cell = list(params[:, cell])
+        at_start = _evaluate(which.formula, x, [value[segment] for value in before], of_cell)
+        at_end = _evaluate(which.formula, x, [value[segment] for value in after], of_cell)
+        activity = 0.5 * (at_start + at_end) if before else at_start
+        reason = np.where(
+            np.isnan(at_start),
+            _reason(which.formula, [value[segment] for value in before], of_cell),
+            _reason(which.formula, [value[segment] for value in after], of_cell),
+        )
+        for kind, text in _STEP_REASONS.items():
+            reason = np.where(steps.kind[segment] == kind, reasons.index(text), reason)
+        covered_us = np.where(steps.covered[segment], length_us, 0)
+        return _Pieces(cell, activity, covered_us, steps.estimated[segment], reason)
+
+    def _of_rate(
+        self, which: Calculation, wanted: BoolArray, params: FloatArray, _reasons: list[str]
+    ) -> _Pieces:
+        names = (which.quantity, *which.formula.inputs)
+        segments = overlay([self._shapes.gauge(name) for name in names])
+        segment, cell, length_us = cut(segments.start, segments.end, self._track.cells)
+        kept = wanted[cell]
+        segment, cell, length_us = segment[kept], cell[kept], length_us[kept]
+        x, *inputs = (value[segment] for value in segments.values)
+        of_cell = list(params[:, cell])
+        rate = _evaluate(which.formula, x, inputs, of_cell)
+        return _Pieces(
+            cell=cell,
+            activity=rate * (length_us / HOUR_US),
+            covered_us=length_us,
+            estimated=np.zeros(len(cell), np.bool_),
+            reason=_reason(which.formula, inputs, of_cell),
+        )
+
+    def _ends(
+        self, inputs: Sequence[str], before: IntArray, after: IntArray
+    ) -> tuple[list[FloatArray], list[FloatArray]]:
+        """The inputs at the readings at both ends of steps; a mean is that of the interval up to the later
+        one."""
+        track = self._track
+        begin, end = track.position[before], track.position[after]
+        mean = track.rules.interval_mean[track.rule[after]]
+        last = np.where(mean, end - 1, end)
+        functions = [self._shapes.gauge(name) for name in inputs]
+        return [each.at(np.where(mean, last, begin)) for each in functions], [
+            each.at(last) for each in functions
+        ]
+
+    def _sums(self, pieces: _Pieces, reasons: list[str], quantity: str, cells: list[int]) -> list[Amount]:
+        """Sums by cell, parts added up one after the other in order of time."""
+        size = len(self._track.cells.start)
+        known = ~np.isnan(pieces.activity)
+        activity = np.bincount(pieces.cell[known], weights=pieces.activity[known], minlength=size)
+        some = np.bincount(pieces.cell[known], minlength=size) > 0
+        covered_us = total_us(pieces.cell, np.where(known, pieces.covered_us, 0), size)
+        estimated = np.bincount(pieces.cell[known & pieces.estimated], minlength=size) > 0
+        reason = np.full(size, -1)
+        unknown = np.flatnonzero(~known)[::-1]
+        reason[pieces.cell[unknown]] = pieces.reason[unknown]  # of several the first in time
+        slot = self._track.cells.slot
+        return [
+            Amount(
+                slot=int(slot[cell]),
+                activity=float(activity[cell]) + 0.0 if some[cell] else None,
+                covered_us=int(covered_us[cell]),
+                length_us=int(self._lengths_us[cell]),
+                estimated=bool(estimated[cell]),
+                reason=reasons[reason[cell]]
+                if reason[cell] >= 0
+                else self._silence(int(slot[cell]), quantity),
+            )
+            for cell in cells
+        ]
+
+    def _silence(self, slot: int, quantity: str) -> str:
+        return f"no valid {quantity}" if self._heard[slot] else _NO_READINGS
+
+
+def _readings_per_slot(track: Track) -> IntArray:
+    slot = track.cells.slot[np.searchsorted(track.cells.start, track.position, "right") - 1]
+    return np.bincount(slot[slot >= 0], minlength=len(track.slots))
+
+
+def _layers(calculations: Sequence[Calculation]) -> Iterator[list[int]]:
+    """Calculations that can be made at once: the same formula on the same quantity, each device and epoch
+    once."""
+    layers: defaultdict[tuple[str, Formula, int], list[int]] = defaultdict(list)
+    seen: defaultdict[tuple[int, int, str, Formula], int] = defaultdict(int)
+    for index, each in enumerate(calculations):
+        times = seen[each.device, each.epoch, each.quantity, each.formula]
+        seen[each.device, each.epoch, each.quantity, each.formula] += 1
+        layers[each.quantity, each.formula, times].append(index)
+    yield from layers.values()
+
+
+def _evaluate(
+    formula: Formula, x: FloatArray, inputs: Sequence[FloatArray], params: Sequence[FloatArray]
+) -> FloatArray:
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        activity = formula.evaluate(x, inputs, params)
+    return np.where(np.isfinite(activity), activity, np.nan)
+
+
+def _reasons(which: Calculation) -> list[str]:
+    """What can make the activity unknown; `_reason` gives indices into it."""
+    inputs = [f"input {name} missing" for name in which.formula.inputs]
+    return [*inputs, _OUT_OF_RANGE, NO_FACTOR, *_STEP_REASONS.values()]
+
+
+def _reason(
+    formula: Formula, inputs: Sequence[FloatArray], params: Sequence[FloatArray]
+) -> npt.NDArray[np.int64]:
+    """Why an activity is unknown, if it is: a parameter, else the first input missing (one that may be
+    missing only where no other is), else the formula itself."""
+    reason = np.full(np.shape(params[0]), len(inputs), np.int64)
+    order = sorted(
+        range(len(inputs)), key=lambda index: (formula.inputs[index] not in formula.optional, -index)
+    )
+    for index in order:  # the last to be written wins
+        reason = np.where(np.isnan(inputs[index]), index, reason)
+    for values in params:
+        reason = np.where(np.isnan(values), len(inputs) + 1, reason)
+    return reason

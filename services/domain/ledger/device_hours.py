@@ -1,0 +1,141 @@
+"""The hours of a device's quantities: what it sent, its mean, its consumption, and how much of the hour is
+known."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import NamedTuple
+
+import numpy as np
+
+from services.domain.arrays import FloatArray
+from services.domain.ledger.gauges import StepFunction, overlay
+from services.domain.ledger.hours import BoolArray, IntArray, from_us
+from services.domain.ledger.readings import State
+from services.domain.ledger.rows import DeviceHour, known_list
+from services.domain.ledger.shapes import Shapes
+from services.domain.ledger.steps import Steps
+from services.domain.ledger.track import Track, cut
+from services.domain.quantities import QUANTITIES, Quantity
+
+
+class _Sent(NamedTuple):
+    """What was sent in each slot, and counts."""
+
+    readings: IntArray
+    min: FloatArray
+    max: FloatArray
+    first: FloatArray
+    last: FloatArray
+
+
+class _Amount(NamedTuple):
+    """Mean of a gauge or consumption of a register in each slot."""
+
+    value: FloatArray
+    covered_us: IntArray
+    estimated: BoolArray
+
+
+def device_hours(shapes: Shapes) -> list[DeviceHour]:
+    """The rows of all device-hours of the track in which something is known of a quantity."""
+    track = shapes.track
+    hours = [from_us(hour) for hour in track.slots.hour_us.tolist()]
+    rows: list[DeviceHour] = []
+    for quantity in QUANTITIES[track.kind]:
+        if (track.readings.columns[quantity.name].state != State.ABSENT).any():
+            rows += _quantity_rows(shapes, quantity, hours)
+    return rows
+
+
+def _quantity_rows(shapes: Shapes, quantity: Quantity, hours: list[datetime]) -> list[DeviceHour]:
+    track = shapes.track
+    sent = _sent(track, quantity)
+    if quantity.register:
+        amount = _consumption(shapes.steps(quantity.name), track)
+    else:
+        amount = _mean(shapes.gauge(quantity.name), track)
+    some = np.flatnonzero((sent.readings > 0) | (amount.covered_us > 0) | ~np.isnan(amount.value))
+    value = known_list(amount.value[some])
+    nothing = [None] * len(some)
+    columns = zip(
+        some.tolist(),
+        sent.readings[some].tolist(),
+        known_list(sent.min[some]),
+        known_list(sent.max[some]),
+        nothing if quantity.register else value,
+        known_list(sent.first[some]),
+        known_list(sent.last[some]),
+        value if quantity.register else nothing,
+        (amount.covered_us[some] / track.slots.length_us[some]).tolist(),
+        amount.estimated[some].tolist(),
+        strict=True,
+    )
+    device = track.slots.device.tolist()
+    return [
+        DeviceHour(track.devices[device[slot]], hours[slot], quantity.code, *rest) for slot, *rest in columns
+    ]
+
+
+def _sent(track: Track, quantity: Quantity) -> _Sent:
+    column = track.readings.columns[quantity.name]
+    counts = column.state == State.VALID
+    if quantity.register:
+        counts |= column.state == State.MANUAL
+    index = np.flatnonzero(counts)
+    slot = track.cells.slot[np.searchsorted(track.cells.start, track.position[index], "right") - 1]
+    index, slot = index[slot >= 0], slot[slot >= 0]
+    value = column.value[index]
+    size = len(track.slots)
+    result = _Sent(np.bincount(slot, minlength=size), *(np.full(size, np.nan) for _ in range(4)))
+    begins = np.flatnonzero(np.diff(slot, prepend=-1))  # slots ascend with device and time
+    if len(begins):
+        at = slot[begins]
+        result.min[at] = np.minimum.reduceat(value, begins)
+        result.max[at] = np.maximum.reduceat(value, begins)
+        result.first[at] = value[begins]
+        result.last[at] = value[np.append(begins[1:], len(value)) - 1]
+    return result
+
+
+def _consumption(steps: Steps, track: Track) -> _Amount:
+    pieces = cut(steps.start, steps.end, track.cells)
+    # A step's share of an hour hangs on the step alone: an hour sums the same parts whatever is computed
+    # with it.
+    share = pieces.length_us / (steps.end - steps.start)[pieces.segment]
+    amount = steps.amount[pieces.segment] * share
+    slot = track.cells.slot[pieces.cell]
+    known = ~np.isnan(amount)
+    size = len(track.slots)
+    return _Amount(
+        _sum_known(slot[known], amount[known], size),
+        total_us(slot, np.where(known & steps.covered[pieces.segment], pieces.length_us, 0), size),
+        np.bincount(slot[known & steps.estimated[pieces.segment]], minlength=size) > 0,
+    )
+
+
+def _mean(function: StepFunction, track: Track) -> _Amount:
+    segments = overlay([function])
+    pieces = cut(segments.start, segments.end, track.cells)
+    slot = track.cells.slot[pieces.cell]
+    size = len(track.slots)
+    covered_us = total_us(slot, pieces.length_us, size)
+    weighted = _sum_known(slot, segments.values[0][pieces.segment] * pieces.length_us, size)
+    return _Amount(
+        np.divide(weighted, covered_us, out=np.full(size, np.nan), where=covered_us > 0),
+        covered_us,
+        np.zeros(size, np.bool_),
+    )
+
+
+def _sum_known(slot: IntArray, amount: FloatArray, size: int) -> FloatArray:
+    """Sums by slot, added up one after the other in the order given; NaN where there is nothing to add."""
+    total = np.bincount(slot, weights=amount, minlength=size)
+    return np.where(np.bincount(slot, minlength=size) > 0, total, np.nan)
+
+
+def total_us(slot: IntArray, length_us: IntArray, size: int) -> IntArray:
+    """Sums of times by slot; exact."""
+    total = np.zeros(size, np.int64)
+    np.add.at(total, slot, length_us)
+    return total

@@ -1,0 +1,149 @@
+"""The ledger of some devices over some time, from their readings: the one place where it is put together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+
+from services.domain.conversion import Conversion, SourceKey
+from services.domain.energy import EnergyUse
+from services.domain.ledger.activities import Amount, Calculation, Calculator
+from services.domain.ledger.device_hours import device_hours
+from services.domain.ledger.emissions import Heard, Part, emission_hours
+from services.domain.ledger.energy_hours import EnergyPart, energy_hours
+from services.domain.ledger.plan import Plan
+from services.domain.ledger.readings import Readings, State
+from services.domain.ledger.rows import DeviceHour, EmissionHour, EnergyHour
+from services.domain.ledger.shapes import Shapes
+from services.domain.ledger.track import MAX_DEVICES, Track, Window, lay_out
+from services.domain.quantities import QUANTITIES
+from services.domain.reading import DeviceKey
+
+Of = TypeVar("Of", Conversion, EnergyUse)
+
+
+class Ledger(NamedTuple):
+    """The rows of the windows asked for."""
+
+    device_hours: list[DeviceHour]
+    energy_hours: list[EnergyHour]
+    emission_hours: list[EmissionHour]
+
+
+def compute(
+    plan: Plan,
+    readings: Iterable[Readings],
+    windows: Mapping[DeviceKey, Window],
+    sources: Mapping[SourceKey, Window],
+) -> Ledger:
+    """The rows of `windows`, which begin and end on hours of their devices, and of `sources`.
+
+    `readings` hold, kind by kind, what was stored of the devices in their windows and, beyond them on each
+    side: of each register the nearest reading that counts, whatever was sent within the longest hold of the
+    windows' ends and of those readings, and the nearest reading of any kind that counts. More changes
+    nothing. Every member of a source has a window that contains the source's.
+    """
+    heard: dict[DeviceKey, Heard] = {}
+    hours: list[DeviceHour] = []
+    energy: list[EnergyPart] = []
+    emissions: list[Part] = []
+    for batch in readings:
+        heard |= _heard(batch)
+        for some in _portions(batch):
+            track = lay_out(some, {key: plan.history(key) for key in some.devices}, windows)
+            shapes = Shapes(track)
+            hours += device_hours(shapes)
+            uses, parts = _parts(shapes, plan)
+            energy += uses
+            emissions += (part for part in parts if _inside(part, sources))
+    return Ledger(
+        hours, energy_hours(energy, heard), emission_hours(emissions, _of_sources(heard, plan, sources))
+    )
+
+
+def _portions(readings: Readings) -> Iterator[Readings]:
+    """The readings by as many devices as a track has room for."""
+    for first in range(0, len(readings.devices), MAX_DEVICES):
+        devices = readings.devices[first : first + MAX_DEVICES]
+        portion = readings.where((readings.device >= first) & (readings.device < first + len(devices)))
+        yield Readings(portion.kind, devices, portion.device - first, portion.time, portion.columns)
+
+
+def _parts(shapes: Shapes, plan: Plan) -> tuple[list[EnergyPart], list[Part]]:
+    """What the devices of the track contribute to the energy view and to their sources."""
+    track = shapes.track
+    calculator = Calculator(shapes)
+    uses: list[tuple[int, EnergyUse]] = []
+    conversions: list[tuple[int, Conversion]] = []
+    wanted: dict[Calculation, int] = {}
+    for device, epoch in calculator.epochs:
+        key = track.devices[device]
+        site = plan.sites.get(key.site)
+        if site is None:
+            continue
+        if (use := site.uses(epoch).get(key)) is not None:
+            uses.append((_want(wanted, device, epoch, use), use))
+        for conversion in site.conversions(epoch).get(key, ()):
+            conversions.append((_want(wanted, device, epoch, conversion), conversion))
+    calculations = list(wanted)
+    amounts = calculator.amounts(calculations)
+    return (
+        [EnergyPart(*_hour(track, amount), use, amount) for index, use in uses for amount in amounts[index]],
+        [
+            Part(*_hour(track, amount), calculations[index].epoch, conversion, amount)
+            for index, conversion in conversions
+            for amount in amounts[index]
+        ],
+    )
+
+
+def _want(wanted: dict[Calculation, int], device: int, epoch: int, of: Conversion | EnergyUse) -> int:
+    """The number of the calculation that `of` needs; the same one where energy and emissions rest on the
+    same."""
+    return wanted.setdefault(Calculation(device, epoch, of.quantity, of.formula, of.params), len(wanted))
+
+
+def _hour(track: Track, amount: Amount) -> tuple[int, int]:
+    begin = int(track.slots.hour_us[amount.slot])
+    return begin, begin + int(track.slots.length_us[amount.slot])
+
+
+def _inside(part: Part, sources: Mapping[SourceKey, Window]) -> bool:
+    window = sources.get(part.conversion.source)
+    return window is not None and window.begin_us <= part.hour_us < window.end_us
+
+
+def _heard(readings: Readings) -> dict[DeviceKey, Heard]:
+    """The first and last reading of each device in which a quantity counts."""
+    counts = np.zeros(len(readings), np.bool_)
+    for quantity in QUANTITIES[readings.kind]:
+        state = readings.columns[quantity.name].state
+        counts |= (state == State.VALID) | (quantity.register & (state == State.MANUAL))
+    device, time = readings.device[counts], readings.time[counts]
+    first = np.flatnonzero(np.diff(device, prepend=-1))
+    last = np.append(first[1:], len(device)) - 1
+    return (
+        {
+            readings.devices[of]: Heard(begin, end)
+            for of, begin, end in zip(
+                device[first].tolist(), time[first].tolist(), time[last].tolist(), strict=True
+            )
+        }
+        if len(device)
+        else {}
+    )
+
+
+def _of_sources(
+    heard: Mapping[DeviceKey, Heard], plan: Plan, sources: Iterable[SourceKey]
+) -> dict[SourceKey, Heard]:
+    result = {}
+    for source in sources:
+        members: Sequence[Heard] = [heard[key] for key in plan.members(source) if key in heard]
+        if members:
+            result[source] = Heard(
+                min(each.first_us for each in members), max(each.last_us for each in members)
+            )
+    return result

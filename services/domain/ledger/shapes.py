@@ -1,0 +1,28 @@
+"""The steps and gauges of a track, each computed once for all who ask."""
+
+from __future__ import annotations
+
+from services.domain.ledger.gauges import StepFunction, gauge
+from services.domain.ledger.steps import Steps, register_steps
+from services.domain.ledger.track import Track
+
+
+class Shapes:
+    """What the registers and gauges of a track did over time."""
+
+    def __init__(self, track: Track) -> None:
+        self.track = track
+        self._gauges: dict[str, StepFunction] = {}
+        self._steps: dict[str, Steps] = {}
+
+    def gauge(self, quantity: str) -> StepFunction:
+        """`gauges.gauge` of a quantity that is no register."""
+        if quantity not in self._gauges:
+            self._gauges[quantity] = gauge(self.track, quantity)
+        return self._gauges[quantity]
+
+    def steps(self, register: str) -> Steps:
+        """`steps.register_steps` of a register."""
+        if register not in self._steps:
+            self._steps[register] = register_steps(self.track, register)
+        return self._steps[register]

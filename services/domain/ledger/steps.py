@@ -1,0 +1,118 @@
+"""Steps of registers: what moved between two readings of a register next to each other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from services.domain.arrays import FloatArray
+from services.domain.ledger.hours import HOUR_US, BoolArray, IntArray
+from services.domain.ledger.readings import State
+from services.domain.ledger.registers import KindArray, MovementKind, movements, too_much
+from services.domain.ledger.rules import HOLD_INTERVALS
+from services.domain.ledger.track import Track
+
+_UNKNOWN_INTERVAL_US: Final = HOUR_US
+"""Without an expected interval nothing is covered; what spans more than an hour is spread over hours
+unseen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """The steps of one register, in order of device and time."""
+
+    start: IntArray
+    end: IntArray
+    """Positions."""
+    amount: FloatArray
+    """In the register's unit; NaN where it cannot be known."""
+    kind: KindArray
+    covered: BoolArray
+    """Whether the readings are at most 3 expected intervals apart."""
+    estimated: BoolArray
+    """Whether they are not, or one was read off by a person: where in the step it moved is not measured."""
+    before: IntArray
+    after: IntArray
+    """Index of the reading at or before the start, and at or after the end."""
+
+
+class _Points(NamedTuple):
+    """What the register showed: `arriving` ends a step, `leaving` begins the next. They differ where a
+    register was replaced."""
+
+    position: IntArray
+    arriving: FloatArray
+    leaving: FloatArray
+    manual: BoolArray
+    reading: IntArray
+
+
+def register_steps(track: Track, register: str) -> Steps:
+    """The steps of `register`; a device's first reading makes none."""
+    points = _with_replacements(_points(track, register), track.replacements[register], track)
+    device = track.readings.device[points.reading]
+    pair = np.flatnonzero(device[1:] == device[:-1])
+    start, end = points.position[pair], points.position[pair + 1]
+    rule = track.rules.at(start)
+    limits = track.rules.registers[register]
+    amount, kind = movements(
+        points.leaving[pair], points.arriving[pair + 1], limits.modulus[rule], limits.resolution[rule]
+    )
+    interval_us = track.rules.interval_us[rule]
+    absurd = too_much(amount, limits.max_per_h[rule], limits.resolution[rule], end - start, interval_us)
+    kind[absurd] = MovementKind.IMPLAUSIBLE
+    longest = np.where(interval_us > 0, HOLD_INTERVALS * interval_us, _UNKNOWN_INTERVAL_US)
+    distant = end - start > longest
+    return Steps(
+        start=start,
+        end=end,
+        amount=np.where(absurd, np.nan, amount),
+        kind=kind,
+        covered=~distant & (interval_us > 0),
+        estimated=distant | points.manual[pair] | points.manual[pair + 1],
+        before=points.reading[pair],
+        after=_reading_after(points, pair + 1),
+    )
+
+
+def _points(track: Track, register: str) -> _Points:
+    column = track.readings.columns[register]
+    counts = (column.state == State.VALID) | (column.state == State.MANUAL)
+    reading = np.flatnonzero(counts)
+    value = column.value[reading]
+    return _Points(track.position[reading], value, value, column.state[reading] == State.MANUAL, reading)
+
+
+def _with_replacements(
+    points: _Points, replacements: tuple[tuple[int, float, float], ...], track: Track
+) -> _Points:
+    """The points with those of the events between them: the old register's last, the new one's first
+    reading."""
+    position, arriving, leaving, manual, reading = points
+    device = track.readings.device
+    for at, final, initial in replacements:
+        after = int(np.searchsorted(position, at))
+        if after == len(position):
+            continue
+        if position[after] == at:
+            # The event says what both registers showed at that instant.
+            arriving, leaving = arriving.copy(), leaving.copy()
+            arriving[after], leaving[after] = final, initial
+        elif after > 0 and device[reading[after - 1]] == device[reading[after]]:
+            position = np.insert(position, after, at)
+            arriving = np.insert(arriving, after, final)
+            leaving = np.insert(leaving, after, initial)
+            manual = np.insert(manual, after, False)
+            reading = np.insert(reading, after, reading[after - 1])
+    return _Points(position, arriving, leaving, manual, reading)
+
+
+def _reading_after(points: _Points, index: IntArray) -> IntArray:
+    """The reading at or after each point: that of the next point that is itself a reading."""
+    own = np.ones(len(points.reading), np.bool_)
+    own[1:] = points.reading[1:] != points.reading[:-1]
+    following = np.where(own, np.arange(len(own)), len(own))
+    following = np.minimum.accumulate(following[::-1])[::-1]
+    return points.reading[following[index]]

@@ -1,0 +1,144 @@
+"""What the tests of the ledger share: a small world of devices, computed without a database."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from services.domain.conversion import SourceKey
+from services.domain.factors import Factor, FactorBook, parse_factors_csv
+from services.domain.ledger.hours import to_us
+from services.domain.ledger.kernel import Ledger, compute
+from services.domain.ledger.plan import Plan
+from services.domain.ledger.readings import readings_of
+from services.domain.ledger.rows import DeviceHour, EmissionHour, EnergyHour
+from services.domain.ledger.track import Window
+from services.domain.quantities import NAMES, STATUS_CODES, Kind, Status, quantity
+from services.domain.reading import DeviceKey, Reading
+from services.domain.registry.model import Registry
+
+ROOT = Path(__file__).resolve().parents[2]
+T0 = datetime(2026, 3, 1, tzinfo=UTC)
+
+
+def reading(
+    device: DeviceKey,
+    time: datetime | float,
+    status: Status | Mapping[str, str] = Status.VALID,
+    **values: float | bool | None,
+) -> Reading:
+    """A reading at an instant, or so many seconds after T0."""
+    if not isinstance(time, datetime):
+        time = T0 + timedelta(seconds=time)
+    named = None
+    if not isinstance(status, Status):
+        named = "{" + ",".join(f'"{name}":"{word}"' for name, word in sorted(status.items())) + "}"
+        status = Status.VALID
+    row = tuple(values.get(name) for name in NAMES[device.kind])
+    return Reading(device, time, None, row, STATUS_CODES[status], named)
+
+
+class World:
+    """A registry and readings; the hours that follow from them."""
+
+    def __init__(self, factors: Iterable[Factor], sites: Mapping[str, Any]) -> None:
+        registry = Registry.model_validate({"version": 1, "sites": sites})
+        self.plan = Plan(registry, FactorBook(factors))
+
+    def hull(
+        self, device: DeviceKey, times: Iterable[datetime], reach: timedelta = timedelta(hours=2)
+    ) -> Window:
+        """The whole hours from the first time to the last, with some more on both sides."""
+        grid = self.plan.history(device).grid
+        instants = list(times)
+        return Window(grid.floor(to_us(min(instants) - reach)), grid.ceil(to_us(max(instants) + reach)))
+
+    def windows(self, readings: Iterable[Reading]) -> tuple[dict[DeviceKey, Window], dict[SourceKey, Window]]:
+        """Windows around all readings, the same for all devices of a site."""
+        times = defaultdict(list)
+        for each in readings:
+            times[each.device.site].append(each.time)
+        devices = {each.device for each in readings}
+        sources = {source for device in devices for source in self.plan.sources_of(device)}
+        devices |= {member for source in sources for member in self.plan.members(source)}
+        windows = {device: self.hull(device, times[device.site]) for device in sorted(devices)}
+        return windows, {source: windows[self.plan.members(source)[0]] for source in sources}
+
+    def ledger(
+        self,
+        readings: Iterable[Reading],
+        windows: Mapping[DeviceKey, Window] | None = None,
+        sources: Mapping[SourceKey, Window] | None = None,
+    ) -> Ledger:
+        """All hours of the readings, or those of the windows."""
+        rows = list(readings)
+        if windows is None or sources is None:
+            windows, sources = self.windows(rows)
+        batches = []
+        for kind in Kind:
+            devices = {key for key in (*windows, *(row.device for row in rows)) if key.kind is kind}
+            batches.append(
+                readings_of(kind, sorted(devices), [row for row in rows if row.device.kind is kind])
+            )
+        return compute(self.plan, batches, windows, sources)
+
+    def hours(self, readings: Iterable[Reading], name: str) -> dict[datetime, DeviceHour]:
+        """The hours of one quantity of the (only) device that has it."""
+        rows = list(readings)
+        code = quantity(rows[0].device.kind, name).code
+        return {row.hour: row for row in self.ledger(rows).device_hours if row.quantity == code}
+
+    def emissions(self, readings: Iterable[Reading], source: str) -> dict[datetime, EmissionHour]:
+        """The hours of a source."""
+        return {row.hour: row for row in self.ledger(readings).emission_hours if row.source.source == source}
+
+    def energy(self, readings: Iterable[Reading], device: DeviceKey) -> dict[datetime, EnergyHour]:
+        """The hours of a device in the energy view."""
+        return {row.hour: row for row in self.ledger(readings).energy_hours if row.device == device}
+
+
+@pytest.fixture(scope="session")
+def factors() -> tuple[Factor, ...]:
+    """The published factors."""
+    return parse_factors_csv((ROOT / "services/store/factors.csv").read_text(encoding="utf-8"))
+
+
+MakeWorld = Callable[..., World]
+
+
+@pytest.fixture(scope="session")
+def world(factors: tuple[Factor, ...]) -> MakeWorld:
+    """Makes a world of one site, `s`: `world(devices={...}, sources={...}, timezone=...)`."""
+
+    def make(
+        devices: Mapping[str, Mapping[str, Any]],
+        sources: Mapping[str, Mapping[str, Any]] | None = None,
+        timezone: str = "Asia/Shanghai",
+        **more: Any,
+    ) -> World:
+        site = {
+            "timezone": timezone,
+            "region": "CN-SH",
+            "areas": {"a": {}},
+            "devices": {},
+            "sources": {},
+            **more,
+        }
+        for ref, facts in devices.items():
+            entries = facts.get("facts") or [{"from": "2020-01-01T00:00:00Z", **facts}]
+            site["devices"][ref] = {"facts": entries}
+        for source, described in (sources or {}).items():
+            head = {
+                name: described[name] for name in ("scope", "method", "carrier", "ended") if name in described
+            }
+            facts = {name: value for name, value in described.items() if name not in head}
+            entries = facts.get("facts") or [{"from": "2020-01-01T00:00:00Z", **facts}]
+            site["sources"][source] = {**head, "facts": entries}
+        return World(factors, {"s": site})
+
+    return make
