@@ -26,6 +26,11 @@ ROOT = Path(__file__).resolve().parents[2]
 T0 = datetime(2026, 3, 1, tzinfo=UTC)
 
 
+def approx(value: object, *, rel: float | None = None, abs: float | None = None) -> Any:  # noqa: A002
+    """`pytest.approx`, of a type that may stand in a tuple beside others."""
+    return pytest.approx(value, rel=rel, abs=abs)
+
+
 def reading(
     device: DeviceKey,
     time: datetime | float,

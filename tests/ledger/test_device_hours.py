@@ -9,7 +9,7 @@ import pytest
 from services.domain.ledger.hours import from_us
 from services.domain.quantities import Kind, Status
 from services.domain.reading import DeviceKey
-from tests.ledger.conftest import T0, MakeWorld, World, reading
+from tests.ledger.conftest import T0, MakeWorld, World, approx, reading
 
 METER = DeviceKey("s", Kind.METER, "m")
 CEMS = DeviceKey("s", Kind.CEMS, "c")
@@ -28,10 +28,10 @@ def test_a_register_counts_what_it_moved_by(meter: World) -> None:
     hours = meter.hours(rows, "energy_import_kwh")
     first = hours[T0]
     assert (first.readings, first.min, first.max, first.first, first.last) == (4, 100.0, 107.5, 100.0, 107.5)
-    assert first.consumption == pytest.approx(10.0)
+    assert first.consumption == approx(10.0)
     assert first.mean is None
     assert (first.coverage, first.estimated) == (1.0, False)
-    assert hours[T0 + H].consumption == pytest.approx(10.0)
+    assert hours[T0 + H].consumption == approx(10.0)
     # The last reading is at the very beginning of the third hour: it is in it, but covers nothing of it.
     assert (hours[T0 + 2 * H].readings, hours[T0 + 2 * H].consumption) == (1, None)
     assert hours[T0 + 2 * H].coverage == 0.0
@@ -40,9 +40,9 @@ def test_a_register_counts_what_it_moved_by(meter: World) -> None:
 def test_a_step_over_the_hour_is_divided_by_time(meter: World) -> None:
     rows = [reading(METER, 3000, energy_import_kwh=0.0), reading(METER, 3900, energy_import_kwh=9.0)]
     hours = meter.hours(rows, "energy_import_kwh")
-    assert hours[T0].consumption == pytest.approx(6.0)
-    assert hours[T0 + H].consumption == pytest.approx(3.0)
-    assert hours[T0].coverage == pytest.approx(600 / 3600)
+    assert hours[T0].consumption == approx(6.0)
+    assert hours[T0 + H].consumption == approx(3.0)
+    assert hours[T0].coverage == approx(600 / 3600)
 
 
 def test_a_register_rolls_over(meter: World) -> None:
@@ -50,7 +50,7 @@ def test_a_register_rolls_over(meter: World) -> None:
         reading(METER, 0, energy_import_kwh=999_998.75),
         reading(METER, 900, energy_import_kwh=12.5),
     ]
-    assert meter.hours(rows, "energy_import_kwh")[T0].consumption == pytest.approx(13.75)
+    assert meter.hours(rows, "energy_import_kwh")[T0].consumption == approx(13.75)
 
 
 def test_an_outage_is_spread_over_its_hours(meter: World) -> None:
@@ -61,7 +61,7 @@ def test_an_outage_is_spread_over_its_hours(meter: World) -> None:
         reading(METER, 1800 + 5 * 3600, energy_import_kwh=52.0),
     ]
     hours = meter.hours(rows, "energy_import_kwh")
-    assert [hours[T0 + i * H].consumption for i in range(6)] == pytest.approx([8.5, 10, 10, 10, 10, 3.5])
+    assert [hours[T0 + i * H].consumption for i in range(6)] == approx([8.5, 10, 10, 10, 10, 3.5])
     assert [hours[T0 + i * H].estimated for i in range(6)] == [True] * 6
     assert [hours[T0 + i * H].coverage for i in range(6)] == [0.25, 0, 0, 0, 0, 0.25]
     assert [hours[T0 + i * H].readings for i in range(6)] == [2, 0, 0, 0, 0, 2]
@@ -78,7 +78,7 @@ def test_an_unexplained_step_back_is_a_gap(meter: World) -> None:
     values = [100.0, 101.0, 5.0, 6.0, 7.0]
     rows = [reading(METER, 900 * i, energy_import_kwh=value) for i, value in enumerate(values)]
     hour = meter.hours(rows, "energy_import_kwh")[T0]
-    assert hour.consumption == pytest.approx(3.0)
+    assert hour.consumption == approx(3.0)
     assert hour.coverage == 0.75
 
 
@@ -87,7 +87,7 @@ def test_more_than_the_rating_is_not_booked(world: MakeWorld) -> None:
     values = [0.0, 20.0, 53_700.0, 53_720.0, 53_740.0]
     rows = [reading(METER, 900 * i, energy_import_kwh=value) for i, value in enumerate(values)]
     hour = rated.hours(rows, "energy_import_kwh")[T0]
-    assert (hour.consumption, hour.coverage) == (pytest.approx(60.0), 0.75)
+    assert (hour.consumption, hour.coverage) == (approx(60.0), 0.75)
 
 
 def test_the_rating_is_of_what_flows_behind_the_transformer(world: MakeWorld) -> None:
@@ -107,8 +107,8 @@ def test_the_rated_flow_is_of_the_energy_quantity(world: MakeWorld) -> None:
         reading(gas, 900, volume_m3=9.0, volume_nm3=45.0),
         reading(gas, 1800, volume_m3=11.0, volume_nm3=55.0),
     ]
-    assert rated.hours(rows, "volume_m3")[T0].consumption == pytest.approx(2.0)
-    assert rated.hours(rows, "volume_nm3")[T0].consumption == pytest.approx(55.0)
+    assert rated.hours(rows, "volume_m3")[T0].consumption == approx(2.0)
+    assert rated.hours(rows, "volume_nm3")[T0].consumption == approx(55.0)
 
 
 def test_a_replaced_meter_goes_on_where_the_old_one_ended(world: MakeWorld) -> None:
@@ -128,7 +128,7 @@ def test_a_replaced_meter_goes_on_where_the_old_one_ended(world: MakeWorld) -> N
         reading(METER, 3600, energy_import_kwh=8.5),
     ]
     hour = swapped.hours(rows, "energy_import_kwh")[T0]
-    assert hour.consumption == pytest.approx(3.0 + 1.0 + 2.0 + 3.0 + 3.0)
+    assert hour.consumption == approx(3.0 + 1.0 + 2.0 + 3.0 + 3.0)
     assert (hour.coverage, hour.estimated) == (1.0, False)
 
 
@@ -147,7 +147,7 @@ def test_a_reading_at_the_very_moment_of_the_swap_loses_nothing(world: MakeWorld
         reading(METER, 900, energy_import_kwh=shown),
         reading(METER, 1800, energy_import_kwh=2.5),
     ]
-    assert swapped.hours(rows, "energy_import_kwh")[T0].consumption == pytest.approx(6.0)
+    assert swapped.hours(rows, "energy_import_kwh")[T0].consumption == approx(6.0)
 
 
 def test_an_event_outside_the_readings_moves_nothing(world: MakeWorld) -> None:
@@ -174,7 +174,7 @@ def test_manual_readings_of_a_register_count_and_are_marked(meter: World) -> Non
         reading(METER, 1800, energy_import_kwh=3.0, power_kw=5.0),
     ]
     register = meter.hours(rows, "energy_import_kwh")[T0]
-    assert (register.consumption, register.readings, register.estimated) == (pytest.approx(3.0), 3, True)
+    assert (register.consumption, register.readings, register.estimated) == (approx(3.0), 3, True)
     gauge = meter.hours(rows, "power_kw")[T0]
     assert (gauge.readings, gauge.mean) == (2, 5.0)
 
@@ -187,7 +187,7 @@ def test_values_with_another_status_never_count(meter: World) -> None:
         reading(METER, 2700, energy_import_kwh=3.0),
     ]
     hour = meter.hours(rows, "energy_import_kwh")[T0]
-    assert (hour.readings, hour.max, hour.consumption, hour.coverage) == (2, 3.0, pytest.approx(3.0), 0.75)
+    assert (hour.readings, hour.max, hour.consumption, hour.coverage) == (2, 3.0, approx(3.0), 0.75)
     assert meter.hours(rows, "power_kw")[T0].readings == 1
 
 
@@ -199,9 +199,9 @@ def test_a_repeated_frame_is_no_idle_quarter_hour(world: MakeWorld) -> None:
     hour = repeating.hours(rows, "energy_import_kwh")
     # What follows the repeated frame is spread over both intervals. Of the longer run only the second is a
     # repetition: the device stands still.
-    assert [hour[T0 + i * H].consumption for i in range(3)] == pytest.approx([8.0, 4.0, 1.0])
+    assert [hour[T0 + i * H].consumption for i in range(3)] == approx([8.0, 4.0, 1.0])
     hour = plain.hours(rows, "energy_import_kwh")
-    assert [hour[T0 + i * H].consumption for i in range(3)] == pytest.approx([4.0, 8.0, 1.0])
+    assert [hour[T0 + i * H].consumption for i in range(3)] == approx([4.0, 8.0, 1.0])
 
 
 def test_a_gauge_holds_until_the_next_reading(world: MakeWorld) -> None:
@@ -209,16 +209,16 @@ def test_a_gauge_holds_until_the_next_reading(world: MakeWorld) -> None:
     rows = [reading(METER, 0, power_kw=10.0), reading(METER, 900, power_kw=40.0)]
     hour = site.hours(rows, "power_kw")[T0]
     # 10 kW for 900 s, then 40 kW for three intervals
-    assert hour.coverage == pytest.approx((900 + 1800) / 3600)
-    assert hour.mean == pytest.approx((10 * 900 + 40 * 1800) / 2700)
+    assert hour.coverage == approx((900 + 1800) / 3600)
+    assert hour.mean == approx((10 * 900 + 40 * 1800) / 2700)
     assert (hour.min, hour.max, hour.first, hour.last, hour.consumption) == (10.0, 40.0, 10.0, 40.0, None)
 
 
 def test_a_gauge_holds_into_the_next_hour(world: MakeWorld) -> None:
     site = world({"meter/m": {"interval_s": 600}})
     hours = site.hours([reading(METER, 3000, power_kw=10.0)], "power_kw")
-    assert (hours[T0].coverage, hours[T0].readings) == (pytest.approx(600 / 3600), 1)
-    assert (hours[T0 + H].coverage, hours[T0 + H].readings) == (pytest.approx(1200 / 3600), 0)
+    assert (hours[T0].coverage, hours[T0].readings) == (approx(600 / 3600), 1)
+    assert (hours[T0 + H].coverage, hours[T0 + H].readings) == (approx(1200 / 3600), 0)
     assert (hours[T0 + H].mean, hours[T0 + H].first) == (10.0, None)
 
 
@@ -232,14 +232,14 @@ def test_a_status_that_does_not_count_ends_the_hold(world: MakeWorld) -> None:
     ]
     co2 = site.hours(rows, "co2_pct")[T0]
     assert (co2.readings, co2.mean, co2.max) == (1, 10.0, 10.0)
-    assert co2.coverage == pytest.approx(300 / 3600)
-    assert site.hours(rows, "o2_pct")[T0].coverage == pytest.approx((900 + 1800) / 3600)
+    assert co2.coverage == approx(300 / 3600)
+    assert site.hours(rows, "o2_pct")[T0].coverage == approx((900 + 1800) / 3600)
 
 
 def test_a_quantity_that_is_not_in_a_reading_holds_on(world: MakeWorld) -> None:
     site = world({"meter/m": {"interval_s": 600}})
     rows = [reading(METER, 0, power_kw=10.0), reading(METER, 600, Status.FAULT, voltage_v=230.0)]
-    assert site.hours(rows, "power_kw")[T0].coverage == pytest.approx(1800 / 3600)
+    assert site.hours(rows, "power_kw")[T0].coverage == approx(1800 / 3600)
 
 
 def test_means_are_of_the_interval_that_ends(world: MakeWorld) -> None:
@@ -252,7 +252,7 @@ def test_means_are_of_the_interval_that_ends(world: MakeWorld) -> None:
         reading(CEMS, 3600 + 4500, co2_pct=20.0),
     ]
     hours = site.hours(rows, "co2_pct")
-    assert hours[T0].mean == pytest.approx(12.0)  # (10 + 12 + 14) / 3: the interval of the fault is unknown
+    assert hours[T0].mean == approx(12.0)  # (10 + 12 + 14) / 3: the interval of the fault is unknown
     assert hours[T0].coverage == 0.75
     # The value at 02:15 is of three intervals at most; the one on the full hour belongs to the hour before.
     assert (hours[T0 + H].mean, hours[T0 + H].coverage) == (20.0, 0.5)
@@ -263,14 +263,14 @@ def test_the_belt_ran_for_a_part_of_the_hour(world: MakeWorld) -> None:
     site = world({"beltscale/b": {"interval_s": 1200}})
     rows = [reading(BELT, 1200 * i, running=i != 1) for i in range(3)]
     hour = site.hours(rows, "running")[T0]
-    assert (hour.mean, hour.min, hour.max) == (pytest.approx(2 / 3), 0.0, 1.0)
+    assert (hour.mean, hour.min, hour.max) == (approx(2 / 3), 0.0, 1.0)
 
 
 def test_of_a_device_nobody_registered_only_what_needs_no_interval_is_known(world: MakeWorld) -> None:
     site = world({})
     rows = [reading(METER, 900 * i, energy_import_kwh=float(i), power_kw=4.0) for i in range(5)]
     register = site.hours(rows, "energy_import_kwh")[T0]
-    assert (register.readings, register.consumption, register.coverage) == (4, pytest.approx(4.0), 0.0)
+    assert (register.readings, register.consumption, register.coverage) == (4, approx(4.0), 0.0)
     assert register.estimated is False
     gauge = site.hours(rows, "power_kw")[T0]
     assert (gauge.readings, gauge.mean, gauge.max, gauge.coverage) == (4, None, 4.0, 0.0)
@@ -291,7 +291,7 @@ def test_facts_hold_from_their_day_on(world: MakeWorld) -> None:
     ]
     site = world({"meter/m": {"facts": facts}})
     hours = site.hours([reading(METER, 0, power_kw=1.0), reading(METER, 3600, power_kw=1.0)], "power_kw")
-    assert hours[T0].coverage == pytest.approx(900 / 3600)
+    assert hours[T0].coverage == approx(900 / 3600)
     assert hours[T0 + H].coverage == 1.0
 
 
@@ -309,7 +309,7 @@ def test_a_register_that_is_not_in_every_reading(meter: World) -> None:
         reading(METER, 60 + 3600, energy_import_kwh=4.0),
     ]
     hour = meter.hours(rows, "energy_import_kwh")[T0]
-    assert hour.consumption == pytest.approx(1.0 + 2.0 * (1800 - 60) / 1800)
+    assert hour.consumption == approx(1.0 + 2.0 * (1800 - 60) / 1800)
 
 
 def test_readings_may_be_at_any_instant_of_the_time_there_is(meter: World) -> None:
@@ -318,4 +318,4 @@ def test_readings_may_be_at_any_instant_of_the_time_there_is(meter: World) -> No
     window = meter.hull(METER, [T0 - H])
     ledger = meter.ledger(rows, {METER: window}, {})
     part = (T0 - from_us(window.begin_us)) / (T0 - old)
-    assert sum(row.consumption or 0.0 for row in ledger.device_hours) == pytest.approx(3.0 * part)
+    assert sum(row.consumption or 0.0 for row in ledger.device_hours) == approx(3.0 * part)

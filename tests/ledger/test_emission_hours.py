@@ -5,11 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-import pytest
-
 from services.domain.quantities import Kind, Status
 from services.domain.reading import DeviceKey, Reading
-from tests.ledger.conftest import T0, MakeWorld, World, reading
+from tests.ledger.conftest import T0, MakeWorld, World, approx, reading
 
 METER = DeviceKey("s", Kind.METER, "m")
 OTHER = DeviceKey("s", Kind.METER, "n")
@@ -28,7 +26,7 @@ GRID: dict[str, Any] = {
     "factor_set": "CN_MEE_PROVINCE",
     "in_total": True,
 }
-HJ75 = {
+HJ75: dict[str, Any] = {
     "velocity_m_s": 12.35,
     "temperature_c": 52.0,
     "barometric_pressure_pa": 101_200.0,
@@ -48,8 +46,8 @@ def test_electricity_by_the_factor_of_the_province(world: MakeWorld) -> None:
     site = world({"meter/m": {"interval_s": 900}}, {"grid": GRID})
     hour = site.emissions(energy(METER, 25.0, range(6)), "grid")[T0]
     # Shanghai 2023, 0.5737 kg/kWh: the newest published, standing in for 2026
-    assert (hour.activity, hour.activity_unit) == (pytest.approx(100.0), "kWh")
-    assert hour.co2_kg == pytest.approx(57.37)
+    assert (hour.activity, hour.activity_unit) == (approx(100.0), "kWh")
+    assert hour.co2_kg == approx(57.37)
     assert hour.factor == "CN_MEE_PROVINCE_2023/electricity_CN-SH"
     assert hour.factor_provisional is True
     assert (hour.source.basis, hour.area, hour.in_total) == ("location", "a", True)
@@ -64,15 +62,15 @@ def test_the_ratio_of_the_transformers_counts_from_its_day_on(world: MakeWorld) 
     ]
     site = world({"meter/m": {"facts": facts}}, {"grid": GRID})
     rows = energy(METER, 1.0, range(6))
-    assert site.emissions(rows, "grid")[T0].activity == pytest.approx(2 * 10 + 2 * 20)
+    assert site.emissions(rows, "grid")[T0].activity == approx(2 * 10 + 2 * 20)
     # The register itself is shown as the device sends it.
-    assert site.hours(rows, "energy_import_kwh")[T0].consumption == pytest.approx(4.0)
+    assert site.hours(rows, "energy_import_kwh")[T0].consumption == approx(4.0)
 
 
 def test_a_place_without_a_published_factor_has_no_number(world: MakeWorld) -> None:
     site = world({"meter/m": {"interval_s": 900}}, {"grid": {**GRID, "region": "CN-XZ"}})
     hour = site.emissions(energy(METER, 25.0, range(6)), "grid")[T0]
-    assert (hour.co2_kg, hour.activity) == (None, pytest.approx(100.0))
+    assert (hour.co2_kg, hour.activity) == (None, approx(100.0))
     assert hour.missing_reason is not None
     assert "CN-XZ" in hour.missing_reason
 
@@ -90,8 +88,8 @@ def test_gas_metered_at_20_degrees_by_a_factor_at_0(world: MakeWorld) -> None:
     site = world({"flowmeter/f": {"interval_s": 900, "base_state": "20C"}}, {"boiler": source})
     rows = [reading(FLOW, 900 * i, volume_nm3=250.0 * i) for i in range(6)]
     hour = site.emissions(rows, "boiler")[T0]
-    assert hour.activity == pytest.approx(1000 * 273.15 / 293.15)
-    assert hour.co2_kg == pytest.approx(1000 * 273.15 / 293.15 * 2.1621888, rel=1e-6)
+    assert hour.activity == approx(1000 * 273.15 / 293.15)
+    assert hour.co2_kg == approx(1000 * 273.15 / 293.15 * 2.1621888, rel=1e-6)
 
 
 def test_saturated_steam_by_its_register(world: MakeWorld) -> None:
@@ -108,13 +106,13 @@ def test_saturated_steam_by_its_register(world: MakeWorld) -> None:
     site = world({"flowmeter/f": {"interval_s": 900, "pressure_reference": "absolute"}}, {"steam": source})
     rows = [reading(FLOW, 900 * i, mass_t=120.5 / 4 * i, pressure_kpa=800.0) for i in range(6)]
     hour = site.emissions(rows, "steam")[T0]
-    assert (hour.activity, hour.activity_unit) == (pytest.approx(323.4898, abs=2e-3), "GJ")
-    assert hour.co2_kg == pytest.approx(35_583.9, abs=0.3)
+    assert (hour.activity, hour.activity_unit) == (approx(323.4898, abs=2e-3), "GJ")
+    assert hour.co2_kg == approx(35_583.9, abs=0.3)
 
     # Where the pressure of one reading is no good, the two steps beside it are unknown; the rest is told.
     rows[2] = reading(FLOW, 1800, {"pressure_kpa": "fault"}, mass_t=120.5 / 4 * 2, pressure_kpa=1.0)
     hour = site.emissions(rows, "steam")[T0]
-    assert (hour.coverage, hour.activity) == (0.5, pytest.approx(323.4898 / 2, abs=1e-3))
+    assert (hour.coverage, hour.activity) == (0.5, approx(323.4898 / 2, abs=1e-3))
     rows = [reading(FLOW, 900 * i, mass_t=30.0 * i) for i in range(6)]
     hour = site.emissions(rows, "steam")[T0]
     assert (hour.co2_kg, hour.activity, hour.coverage) == (None, None, 0.0)
@@ -132,7 +130,7 @@ def test_coal_over_a_belt(world: MakeWorld) -> None:
     }
     site = world({"beltscale/b": {"interval_s": 900}}, {"coal": source})
     rows = [reading(BELT, 900 * i, mass_t=25.0 * i, rate_t_h=1e6) for i in range(6)]
-    assert site.emissions(rows, "coal")[T0].co2_kg == pytest.approx(207_150.9, abs=0.1)
+    assert site.emissions(rows, "coal")[T0].co2_kg == approx(207_150.9, abs=0.1)
 
 
 def test_a_stack_held_for_an_hour(world: MakeWorld) -> None:
@@ -140,8 +138,8 @@ def test_a_stack_held_for_an_hour(world: MakeWorld) -> None:
     rows = [reading(CEMS, 900 * i, **HJ75) for i in range(4)]
     hour = site.emissions(rows, "stack")[T0]
     # HJ 75: 1,656,003.885 Nm3/h dry, 383.838 t/h
-    assert (hour.activity, hour.activity_unit) == (pytest.approx(383.838, abs=5e-4), "t CO2")
-    assert hour.co2_kg == pytest.approx(383_838, abs=0.5)
+    assert (hour.activity, hour.activity_unit) == (approx(383.838, abs=5e-4), "t CO2")
+    assert hour.co2_kg == approx(383_838, abs=0.5)
     assert hour.coverage == 1.0
 
 
@@ -150,8 +148,8 @@ def test_a_stack_without_one_of_its_inputs(world: MakeWorld) -> None:
     rows = [reading(CEMS, 900 * i, **HJ75) for i in range(4)]
     rows[1] = reading(CEMS, 900, {"co2_pct": "calibration"}, **HJ75)
     hour = site.emissions(rows, "stack")[T0]
-    assert (hour.coverage, hour.co2_kg) == (0.75, pytest.approx(0.75 * 383_838, abs=0.5))
-    dry = {name: value for name, value in HJ75.items() if name != "moisture_pct"}
+    assert (hour.coverage, hour.co2_kg) == (0.75, approx(0.75 * 383_838, abs=0.5))
+    dry: dict[str, Any] = {name: value for name, value in HJ75.items() if name != "moisture_pct"}
     hour = site.emissions([reading(CEMS, 900 * i, **dry) for i in range(4)], "stack")[T0]
     assert (hour.co2_kg, hour.missing_reason) == (None, "input moisture_pct missing")
     rows = [reading(CEMS, 0, **HJ75), reading(CEMS, 900, Status.FAULT, **HJ75)]
@@ -164,11 +162,11 @@ def test_a_stack_without_one_of_its_inputs(world: MakeWorld) -> None:
 def test_inputs_that_come_in_frames_of_their_own(world: MakeWorld) -> None:
     site = world({"cems/c": ANALYSER}, {"stack": STACK})
     rows = [reading(CEMS, 900 * i, velocity_m_s=12.35) for i in range(4)]
-    others = {name: value for name, value in HJ75.items() if name != "velocity_m_s"}
+    others: dict[str, Any] = {name: value for name, value in HJ75.items() if name != "velocity_m_s"}
     rows += [reading(CEMS, 300 + 900 * i, **others) for i in range(4)]
     hour = site.emissions(rows, "stack")[T0]
-    assert hour.coverage == pytest.approx(3300 / 3600)
-    assert hour.co2_kg == pytest.approx(383_838 * 3300 / 3600, abs=0.5)
+    assert hour.coverage == approx(3300 / 3600)
+    assert hour.co2_kg == approx(383_838 * 3300 / 3600, abs=0.5)
 
 
 def test_an_optional_input_that_is_no_longer_sent(world: MakeWorld) -> None:
@@ -177,7 +175,7 @@ def test_an_optional_input_that_is_no_longer_sent(world: MakeWorld) -> None:
     rows += [reading(CEMS, 300 * i, **HJ75) for i in range(1, 12)]
     hour = site.emissions(rows, "stack")[T0]
     assert hour.coverage == 1.0
-    assert hour.co2_kg == pytest.approx(383_838 * (0.5 * 900 + 2700) / 3600, abs=0.5)
+    assert hour.co2_kg == approx(383_838 * (0.5 * 900 + 2700) / 3600, abs=0.5)
 
 
 def test_carbon_streams_of_one_plant(world: MakeWorld) -> None:
@@ -191,7 +189,7 @@ def test_carbon_streams_of_one_plant(world: MakeWorld) -> None:
     rows = [reading(BELT, 900 * i, mass_t=250.0 * i) for i in range(5)]
     rows += [reading(FLOW, 900 * i, mass_t=10.0 * i) for i in range(5)]
     hour = site.emissions(rows, "kiln")[T0]
-    assert hour.co2_kg == pytest.approx(1000 * 0.9 * 439.71 - 40 * 0.01 * 44 / 12 * 1000, rel=1e-4)
+    assert hour.co2_kg == approx(1000 * 0.9 * 439.71 - 40 * 0.01 * 44 / 12 * 1000, rel=1e-4)
 
 
 def test_a_source_of_two_meters(world: MakeWorld) -> None:
@@ -200,7 +198,7 @@ def test_a_source_of_two_meters(world: MakeWorld) -> None:
     rows = energy(METER, 25.0, range(13)) + energy(OTHER, 50.0, range(5))
     rows += [reading(OTHER, 900 * i, Status.FAULT, energy_import_kwh=1.0) for i in range(5, 8)]
     hours = site.emissions(rows, "grid")
-    assert hours[T0].activity == pytest.approx(300.0)
+    assert hours[T0].activity == approx(300.0)
     assert hours[T0].coverage == 1.0
     assert (hours[T0 + H].co2_kg, hours[T0 + H].coverage) == (None, 0.5)
     assert hours[T0 + H].missing_reason == "meter/n: no valid energy_import_kwh"
@@ -219,7 +217,7 @@ def test_rows_reach_from_the_first_reading_to_the_last(world: MakeWorld) -> None
     rows = [reading(METER, 900 * i, energy_import_kwh=float(i)) for i in (0, 1, 25, 26)]
     hours = site.emissions(rows, "grid")
     assert list(hours) == [T0 + i * H for i in range(7)]
-    assert [hours[T0 + i * H].activity for i in range(1, 6)] == pytest.approx([4.0] * 5)
+    assert [hours[T0 + i * H].activity for i in range(1, 6)] == approx([4.0] * 5)
     assert all(hours[T0 + i * H].estimated for i in range(1, 6))
 
 
@@ -263,11 +261,11 @@ def test_the_energy_view(world: MakeWorld) -> None:
     site = world(devices)
     rows = energy(METER, 25.0, range(5)) + [reading(OTHER, 900 * i, power_kw=40.0) for i in range(4)]
     main, sub = site.energy(rows, METER)[T0], site.energy(rows, OTHER)[T0]
-    assert (main.amount, main.energy_kwh, main.unit, main.in_total) == (pytest.approx(100.0),) * 2 + (
+    assert (main.amount, main.energy_kwh, main.unit, main.in_total) == (approx(100.0),) * 2 + (
         "kWh",
         True,
     )
-    assert (sub.amount, sub.in_total, sub.coverage) == (pytest.approx(40.0), False, 1.0)
+    assert (sub.amount, sub.in_total, sub.coverage) == (approx(40.0), False, 1.0)
     assert (main.area, sub.area, main.carrier) == ("a", None, "electricity")
 
 
@@ -297,5 +295,5 @@ def test_the_sums_of_sites_do_not_mix(factors: Any) -> None:
     x, y = (DeviceKey(name, Kind.METER, "m") for name in ("x", "y"))
     rows = energy(x, 1.0, range(9)) + energy(y, 10.0, range(9))
     found = {(row.source.site, row.hour): row.activity for row in both.ledger(rows).emission_hours}
-    assert found[("x", T0)] == pytest.approx(4.0)
-    assert found[("y", T0 + timedelta(minutes=30))] == pytest.approx(40.0)
+    assert found[("x", T0)] == approx(4.0)
+    assert found[("y", T0 + timedelta(minutes=30))] == approx(40.0)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from services.domain.arrays import column
 from services.domain.ledger.hours import HOUR_US
 from services.domain.ledger.registers import MovementKind, movement, movements, too_much
+from tests.ledger.conftest import approx
 
 
 @pytest.mark.parametrize(
@@ -42,7 +43,7 @@ def test_movement(
 ) -> None:
     result = movement(previous, current, modulus=modulus, resolution=resolution)
     assert result.kind is kind
-    assert result.amount == (None if amount is None else pytest.approx(amount, abs=1e-9))
+    assert result.amount == (None if amount is None else approx(amount, abs=1e-9))
 
 
 def test_the_vectorised_form_is_the_scalar_one() -> None:
@@ -70,7 +71,7 @@ def test_what_passed_the_register_is_what_it_moved_by(modulus: float, start: flo
     previous = start * modulus
     amount = moved * modulus
     result = movement(previous, (previous + amount) % modulus, modulus=modulus)
-    assert result.amount == pytest.approx(amount, abs=modulus * 1e-12)
+    assert result.amount == approx(amount, abs=modulus * 1e-12)
 
 
 @pytest.mark.parametrize(
