@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from hashlib import sha256
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
@@ -65,6 +65,19 @@ def database_url(servers: Servers, template_db: str) -> Iterator[str]:
     yield with_database(servers.database_url, name)
     with _maintenance(servers.database_url) as connection:
         connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@pytest.fixture
+def role_url(servers: Servers, database_url: str) -> Callable[[str], str]:
+    """The test's own database as a role such as `carbonflow_ops`. Skips where its password is not known."""
+
+    def url_of(role: str) -> str:
+        url = servers.role_url(role)
+        if url == servers.database_url:
+            pytest.skip("the database came from outside: only its owner's password is known")
+        return with_database(url, urlsplit(database_url).path.lstrip("/"))
+
+    return url_of
 
 
 @pytest.fixture
