@@ -1,4 +1,4 @@
-"""SQL that follows from the definition of the quantities: the hypertables of the kinds and the view over them.
+"""SQL that follows from the definition of the quantities: a hypertable for each kind, and the view over them.
 
 `python -m services.store.schema` writes the two generated files; a test holds them equal to the definition.
 """
@@ -63,12 +63,13 @@ SELECT create_hypertable('{table}', 'time', chunk_time_interval => interval '1 d
 
 def tables_sql() -> str:
     """The migration that makes one hypertable per kind: wide, typed, one row per reading."""
-    return (
-        _HEADER
-        + "-- A reading is one row: its quantities belong together. `quantity_status` and `extra` are json, not\n"
-        + "-- jsonb: json keeps what a device sent as it was, and refuses no escaped NUL.\n"
-        + "".join(_table_sql(kind) for kind in Kind)
-    )
+    return _HEADER + _TABLES_NOTE + "".join(_table_sql(kind) for kind in Kind)
+
+
+_TABLES_NOTE = """\
+-- A reading is one row: its quantities belong together. `quantity_status` and `extra` are json, not
+-- jsonb: json keeps what a device sent as it was, and refuses no escaped NUL.
+"""
 
 
 def _status_case() -> str:
@@ -78,9 +79,10 @@ def _status_case() -> str:
 
 def _view_branch(kind: Kind) -> str:
     rows = ",\n        ".join(
-        f"({_literal(q.name)}, {_literal(q.unit)}, r.{q.name}{'::integer::double precision' if q.boolean else ''})"
+        f"({_literal(q.name)}, {_literal(q.unit)}, r.{q.name}{_AS_NUMBER if q.boolean else ''})"
         for q in QUANTITIES[kind]
     )
+    # From the definitions alone, and into a file that is reviewed.
     return f"""SELECT r.time, r.received_at, d.site, d.device, d.kind, v.quantity, v.unit, v.value,
     {_status_case()} AS status
 FROM {reading_table(kind)} r
@@ -88,7 +90,10 @@ JOIN core.device d USING (device_id)
 CROSS JOIN LATERAL (VALUES
         {rows}
 ) AS v (quantity, unit, value)
-WHERE v.value IS NOT NULL"""
+WHERE v.value IS NOT NULL"""  # noqa: S608
+
+
+_AS_NUMBER = "::integer::double precision"
 
 
 def view_sql() -> str:
@@ -112,7 +117,7 @@ COMMENT ON COLUMN api.readings.kind IS 'meter, flowmeter, cems or beltscale.';
 COMMENT ON COLUMN api.readings.quantity IS 'What was measured; its unit is in the name.';
 COMMENT ON COLUMN api.readings.unit IS 'Unit of value.';
 COMMENT ON COLUMN api.readings.value IS 'The value as sent; running is 1 or 0.';
-COMMENT ON COLUMN api.readings.status IS 'What the device says of this value; only valid (and manual, for registers) counts.';
+COMMENT ON COLUMN api.readings.status IS 'What the device says of it; valid counts, for registers manual, too.';
 """
 
 

@@ -16,13 +16,15 @@ CONTRACT = {
     "readings_hourly": "hour site device kind quantity unit readings min max mean first last consumption "
     "coverage estimated",
     "energy_hourly": "hour site area device carrier amount unit energy_kwh in_total coverage estimated",
-    "emissions_live": "time site source scope basis method carrier co2_kg_per_h co2e_kg_per_h factor in_total "
-    "age_s",
-    "emissions_hourly": "hour site area source scope basis method carrier activity activity_unit co2_kg ch4_kg "
-    "n2o_kg co2e_kg biogenic_co2_kg gwp_set factor in_total uncertainty_pct coverage estimated status "
-    "missing_reason revision computed_at",
-    "emissions_daily": "day site area source scope basis method carrier co2_kg co2e_kg in_total coverage status",
-    "factors": "factor set carrier region value unit gas basis valid_from valid_to recorded_at source confirmed",
+    "emissions_live": "time site source scope basis method carrier co2_kg_per_h co2e_kg_per_h factor "
+    "in_total age_s",
+    "emissions_hourly": "hour site area source scope basis method carrier activity activity_unit co2_kg "
+    "ch4_kg n2o_kg co2e_kg biogenic_co2_kg gwp_set factor in_total uncertainty_pct coverage estimated "
+    "status missing_reason revision computed_at",
+    "emissions_daily": "day site area source scope basis method carrier co2_kg co2e_kg in_total "
+    "coverage status",
+    "factors": "factor set carrier region value unit gas basis valid_from valid_to recorded_at source "
+    "confirmed",
     "devices": "site area device kind assigned state last_time last_received_at interval_s stale",
     "dead_letters": "id received_at topic reason detail payload replayed_at",
     "ingest_totals": "client received stored duplicate rejected",
