@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol, TextIO
 
+_LIVE_S = 0.2
+
 
 class Progress(Protocol):
     """Shows the steps of a long task."""
@@ -29,31 +31,33 @@ class LineProgress:
     def step(self, text: str) -> Iterator[None]:
         """Show `text` while the context lasts."""
         started = time.monotonic()
-        done = threading.Event()
-        shown = threading.Thread(target=self._show, args=(text, started, done), daemon=True)
+        ended = threading.Event()
+        shown = threading.Thread(target=self._show, args=(text, started, ended), daemon=True)
         shown.start()
+        outcome = "stopped"
         try:
             yield
+            outcome = "done"
         finally:
-            done.set()
+            ended.set()
             shown.join()
-        self._finish(text, time.monotonic() - started)
+            self._finish(text, outcome, time.monotonic() - started)
 
-    def _show(self, text: str, started: float, done: threading.Event) -> None:
-        wait_s = self.first_s
-        while not done.wait(wait_s):
-            self._write(text, time.monotonic() - started)
-            wait_s = 0.2 if self.tty else self.every_s
+    def _show(self, text: str, started: float, ended: threading.Event) -> None:
+        if ended.wait(self.first_s):
+            return
+        self._write(f"{text} ...")
+        while not ended.wait(_LIVE_S if self.tty else self.every_s):
+            self._write(f"{text} ... {time.monotonic() - started:.0f} s")
 
-    def _finish(self, text: str, seconds: float) -> None:
+    def _finish(self, text: str, outcome: str, seconds: float) -> None:
         if seconds >= self.first_s:
-            self._write(text, seconds, end=", done\n")
+            self._write(f"{text}: {outcome} after {seconds:.0f} s", last=True)
 
-    def _write(self, text: str, seconds: float, end: str = " ...") -> None:
-        if self.tty:
-            self.stream.write(f"\r\033[K{text}: {seconds:.0f} s{end}")
-        else:
-            self.stream.write(f"{text}: {seconds:.0f} s{end.rstrip()}\n")
+    def _write(self, line: str, *, last: bool = False) -> None:
+        """Show a line; on a terminal in the place of the step's former line."""
+        start, end = ("\r\033[K", "\n" if last else "") if self.tty else ("", "\n")
+        self.stream.write(f"{start}{line}{end}")
         self.stream.flush()
 
 

@@ -1,8 +1,10 @@
 """The real private servers, in a clone of the test's own that shares the unpacked packages."""
 
 import os
+import shutil
 import signal
 import socket
+import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -20,6 +22,7 @@ from psycopg import sql
 
 from deploy.local import broker, ports, postgres, process
 from deploy.local import state as states
+from deploy.local.account import server_account
 from deploy.local.errors import SetupError
 from deploy.local.files import write_atomic
 from deploy.local.layout import Layout
@@ -374,3 +377,24 @@ def _receives(url: str, pattern: str, publisher: str, topic: str, payload: bytes
         assert _publish(publisher, RESULT, _END)
         assert client.ended.wait(30)
         return payload in client.payloads
+
+
+def test_the_container_configuration_is_valid(packages: Path, tmp_path: Path) -> None:
+    """Mosquitto reads it, its container paths replaced, and then ends on a port that it cannot have."""
+    config = tmp_path / "config/conf.d"
+    config.mkdir(parents=True)
+    shutil.copy(broker.SHIPPED / "carbonflow.conf", config)
+    shutil.copy(broker.SHIPPED / "acl.conf", tmp_path / "config")
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets/passwords").write_text("")
+    main = (broker.SHIPPED / "mosquitto.conf").read_text().replace("/mosquitto/", f"{tmp_path}/")
+    with socket.create_server((ports.LOOPBACK, 0)) as taken:
+        port = taken.getsockname()[1]
+        (tmp_path / "mosquitto.conf").write_text(
+            main.replace("listener 1883", f"listener {port} {ports.LOOPBACK}")
+        )
+        command = [str(Programs.under(packages).mosquitto), "-c", str(tmp_path / "mosquitto.conf")]
+        command = server_account(tmp_path).command(command)
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
+    assert "Address already in use" in done.stdout + done.stderr
+    assert "Error found" not in done.stdout + done.stderr

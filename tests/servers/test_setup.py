@@ -1,12 +1,14 @@
 """Set-up without servers: ports, state, processes, the environment's stamp, sentences."""
 
 import errno
+import io
 import os
 import signal
 import socket
 import sys
 from dataclasses import replace
 from pathlib import Path
+from threading import Event
 
 import pytest
 
@@ -16,6 +18,7 @@ from deploy.local.errors import SetupError
 from deploy.local.files import os_error_sentence, require_space, write_atomic
 from deploy.local.layout import Layout
 from deploy.local.process import ProcessId
+from deploy.local.progress import LineProgress
 from deploy.local.teardown import remove_all
 
 TICKING = (sys.executable, "-c", "import time; time.sleep(60)")
@@ -206,3 +209,41 @@ def test_clean_stops_what_the_clone_started(tmp_path: Path) -> None:
     assert state.mqtt.running()
     remove_all(tmp_path)
     assert not state.mqtt.running()
+
+
+def _shown(*, tty: bool, seconds: float) -> str:
+    """What a step of this length writes, where everything above 0.05 s is shown."""
+    stream = _Stream(tty=tty)
+    with LineProgress(stream, first_s=0.05, every_s=60).step("Working"):
+        Event().wait(seconds)
+    return stream.getvalue()
+
+
+class _Stream(io.StringIO):
+    def __init__(self, *, tty: bool) -> None:
+        super().__init__()
+        self.tty = tty
+
+    def isatty(self) -> bool:
+        return self.tty
+
+
+def test_a_quick_step_is_not_shown() -> None:
+    stream = _Stream(tty=False)
+    with LineProgress(stream, first_s=60).step("Working"):
+        pass
+    assert stream.getvalue() == ""
+
+
+def test_a_long_step_is_shown_line_by_line_or_live() -> None:
+    assert _shown(tty=False, seconds=0.1) == "Working ...\nWorking: done after 0 s\n"
+    live = _shown(tty=True, seconds=0.1)
+    assert live.count("\n") == 1
+    assert live.endswith("\r\033[KWorking: done after 0 s\n")
+
+
+def test_a_failed_step_is_not_called_done() -> None:
+    stream = _Stream(tty=False)
+    with pytest.raises(SetupError), LineProgress(stream, first_s=0.0).step("Working"):
+        raise SetupError("No.")
+    assert stream.getvalue().endswith("Working: stopped after 0 s\n")
