@@ -39,9 +39,9 @@ class Window:
 
 
 class Inbox:
-    """Decodes messages into batches. The batch grows while the writer is busy; an idle writer gets it at once.
+    """Decodes messages into batches. A batch grows while the writer is busy; an idle writer gets it at once.
 
-    The window bounds memory: where it is full the sender is told so, and `on_room` says when it is half empty.
+    The window bounds memory: where it is full the sender is told, and `on_room` says when it is half empty.
     """
 
     def __init__(self, decoder: Decoder, window: Window) -> None:

@@ -19,6 +19,8 @@ from services.ingest.message import (
     Decoded,
     Limits,
     Message,
+    Received,
+    Rejected,
     Rejection,
     StateChange,
     StateUnit,
@@ -53,14 +55,15 @@ class Decoder:
         """The units of a message; none where it carries nothing to keep (a result, or a cleared state)."""
         route = self._routes.get(message.topic) or self._route(message.topic)
         if isinstance(route, Rejection):
-            return (Unit(route, message, None),)
+            return (Rejected(route, message, None),)
         if route.channel is not Channel.READINGS:
             return _state(route, message)
         if message.cut is not None or len(message.payload) > MAX_PAYLOAD_BYTES:
-            return (Unit(_too_large(message), message, None),)
+            return (Rejected(_too_large(message), message, None),)
         if message.payload[:1] == b"[" or message.payload.lstrip(_BLANKS)[:1] == b"[":
             return self._array(route.device, message)
-        return (Unit(self._single(route.device, message.payload, message.received_at), message, None),)
+        content = self._single(route.device, message.payload, message.received_at)
+        return (_unit(content, message, None),)
 
     def _route(self, topic: str) -> Parsed:
         route = parse_topic(topic)
@@ -76,22 +79,22 @@ class Decoder:
         except ValidationError as error:
             return self._one_by_one(device, message, error.errors(include_url=False)[0])
         if not found:
-            return (Unit(_wrong_length(0), message, None),)
+            return (Rejected(_wrong_length(0), message, None),)
         received_at = message.received_at
         return [
-            Unit(self._reading(device, fields, received_at), message, position)
+            _unit(self._reading(device, fields, received_at), message, position)
             for position, fields in enumerate(found)
         ]
 
     def _one_by_one(self, device: DeviceKey, message: Message, first: ErrorDetails) -> Sequence[Unit]:
         """Something in the array is wrong: each element on its own, as if it had come alone."""
         if first["type"] == "json_invalid" and repaired(message.payload) is None:
-            return (Unit(not_json(first), message, None),)
+            return (Rejected(not_json(first), message, None),)
         texts = elements(message.payload)
         if len(texts) > MAX_ELEMENTS:
-            return (Unit(_wrong_length(len(texts)), message, None),)
+            return (Rejected(_wrong_length(len(texts)), message, None),)
         return [
-            Unit(_of_element(position, self._single(device, text, message.received_at)), message, position)
+            _unit(_of_element(position, self._single(device, text, message.received_at)), message, position)
             for position, text in enumerate(texts)
         ]
 
@@ -153,6 +156,12 @@ class Decoder:
             f"ts {time.isoformat()} is older than {self._too_old.total_seconds() / 86_400:g} days: correct "
             "the device's clock, or raise CARBONFLOW_TOO_OLD_DAYS and replay.",
         )
+
+
+def _unit(content: Reading | Rejection, message: Message, position: int | None) -> Unit:
+    if isinstance(content, Reading):
+        return Received(content, message, position)
+    return Rejected(content, message, position)
 
 
 def _state(route: Route, message: Message) -> Sequence[Decoded]:

@@ -47,13 +47,21 @@ class StateChange(NamedTuple):
     state: str
 
 
-class Unit(NamedTuple):
-    """The unit of account: one reading, or one message (or element of an array) that holds none."""
+class Received(NamedTuple):
+    """A unit of account: a reading."""
 
-    content: Reading | Rejection
+    reading: Reading
     message: Message
     position: int | None
-    """In the message's array; None where the message is one unit."""
+    """In the message's array; None where the message is the reading."""
+
+
+class Rejected(NamedTuple):
+    """A unit of account: a message, or an element of an array, that cannot be stored."""
+
+    rejection: Rejection
+    message: Message
+    position: int | None
 
 
 class StateUnit(NamedTuple):
@@ -63,7 +71,8 @@ class StateUnit(NamedTuple):
     message: Message
 
 
-Decoded: TypeAlias = Unit | StateUnit
+Unit: TypeAlias = Received | Rejected
+Decoded: TypeAlias = Received | Rejected | StateUnit
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,7 +69,7 @@ class Subscriber:
         """Why not, in a sentence."""
 
     async def run(self) -> None:
-        """Serve the session for ever. Raises BrokerRefusedError or SessionTakenError where that is pointless."""
+        """Serve the session for ever. Raises BrokerRefusedError or SessionTakenError where that is no use."""
         while not self._leaving:
             try:
                 await self._serve()

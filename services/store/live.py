@@ -27,9 +27,10 @@ FROM STDIN (FORMAT binary)
 """
 _TYPES = ("int4", "int4", "timestamptz", "text", "float8", "float8", "int4")
 
-_CHANGES = """
+_STATE = """
 SELECT (SELECT coalesce(max(version_id), 0) FROM core.registry_version),
-    (SELECT coalesce(max(factor_id), 0) FROM core.factor)
+    (SELECT coalesce(max(factor_id), 0) FROM core.factor),
+    current_setting('transaction_read_only') = 'off'
 """
 
 
@@ -41,9 +42,13 @@ async def copy_live(connection: Connection, rows: Iterable[LiveRow]) -> None:
             await copy.write_row(row)
 
 
-async def reference_versions(connection: Connection) -> tuple[int, int]:
-    """The newest registry version and factor: where either changes, what follows from them is out of date."""
-    cursor = await connection.execute(_CHANGES)
+async def reference_state(connection: Connection) -> tuple[int, int, bool]:
+    """The newest registry version and factor, and whether the database takes writes.
+
+    Where either number changes, what follows from registry and factors is out of date.
+    """
+    cursor = await connection.execute(_STATE)
     row = await cursor.fetchone()
-    assert row is not None
-    return row[0], row[1]
+    assert row is not None, "a SELECT without FROM gives a row"
+    version_id, factor_id, writable = row
+    return version_id, factor_id, writable

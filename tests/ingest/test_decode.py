@@ -15,7 +15,17 @@ from services.domain.quantities import NAMES, STATUS_CODES, Kind, Status
 from services.domain.reading import DeviceKey, Reading
 from services.ingest.decode import DROPPED_EXTRA, Decoder
 from services.ingest.json_text import elements
-from services.ingest.message import MAX_PAYLOAD_BYTES, Cut, Limits, Message, Rejection, StateUnit, Unit
+from services.ingest.message import (
+    MAX_PAYLOAD_BYTES,
+    Cut,
+    Limits,
+    Message,
+    Received,
+    Rejected,
+    Rejection,
+    StateUnit,
+    Unit,
+)
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 LIMITS = Limits(too_old_s=400 * 86_400, future_s=300)
@@ -27,12 +37,16 @@ TS = "2026-03-01T11:59:30Z"
 
 def units(payload: bytes, topic: str = METER, cut: Cut | None = None) -> list[Unit]:
     found = Decoder(LIMITS).decode(Message(topic, payload, 1, NOW, cut))
-    return [unit for unit in found if isinstance(unit, Unit)]
+    return [unit for unit in found if not isinstance(unit, StateUnit)]
+
+
+def content_of(unit: Unit) -> Reading | Rejection:
+    return unit.reading if isinstance(unit, Received) else unit.rejection
 
 
 def one(payload: bytes | dict[str, Any], topic: str = METER) -> Reading | Rejection:
     (unit,) = units(payload if isinstance(payload, bytes) else json.dumps(payload).encode(), topic)
-    return unit.content
+    return content_of(unit)
 
 
 def reading(payload: dict[str, Any], topic: str = METER) -> Reading:
@@ -224,10 +238,10 @@ def test_a_bad_element_does_not_touch_the_others() -> None:
     ]
     found = units(b" [" + b" , ".join(texts) + b"]")
     assert [unit.position for unit in found] == [0, 1, 2, 3, 4]
-    reasons = [unit.content.reason if isinstance(unit.content, Rejection) else None for unit in found]
+    reasons = [unit.rejection.reason if isinstance(unit, Rejected) else None for unit in found]
     assert reasons == [None, Reason.BAD_FIELD, Reason.BAD_FIELD, None, Reason.BAD_TIMESTAMP]
-    assert isinstance(found[1].content, Rejection)
-    assert found[1].content.detail.startswith("Element 1: power_kw is the string")
+    assert isinstance(found[1], Rejected)
+    assert found[1].rejection.detail.startswith("Element 1: power_kw is the string")
     assert elements(found[0].message.payload) == texts
 
 
@@ -235,16 +249,16 @@ def test_an_array_of_a_thousand_is_taken_and_duplicates_stay_units() -> None:
     text = json.dumps([{"ts": TS, "power_kw": 1}] * 1000).encode()
     found = units(text)
     assert len(found) == 1000
-    assert all(isinstance(unit.content, Reading) for unit in found)
+    assert all(isinstance(unit, Received) for unit in found)
 
 
 def test_too_large() -> None:
     text = b'{"ts":"2026-03-01T11:00:00Z","power_kw":1,"x":"' + b"x" * MAX_PAYLOAD_BYTES + b'"}'
     assert rejection(text).reason is Reason.TOO_LARGE
     (unit,) = units(text[:4096], cut=Cut(len(text), b"hash"))
-    assert isinstance(unit.content, Rejection)
-    assert unit.content.reason is Reason.TOO_LARGE
-    assert str(len(text)) in unit.content.detail
+    assert isinstance(unit, Rejected)
+    assert unit.rejection.reason is Reason.TOO_LARGE
+    assert str(len(text)) in unit.rejection.detail
 
 
 @pytest.mark.parametrize(
@@ -299,7 +313,7 @@ GOOD = st.fixed_dictionaries({"ts": st.just(TS), "power_kw": st.floats(-1e15, 1e
 
 
 def comparable(unit: Unit) -> object:
-    content = unit.content
+    content = content_of(unit)
     return content if isinstance(content, Reading) else content.reason
 
 
@@ -308,7 +322,7 @@ def comparable(unit: Unit) -> object:
 @example(b"[" * 2000 + b"]" * 2000)
 def test_decode_never_raises(payload: bytes) -> None:
     for unit in units(payload):
-        assert isinstance(unit.content, Reading | Rejection)
+        assert isinstance(content_of(unit), Reading | Rejection)
 
 
 @settings(max_examples=200, deadline=None)

@@ -1,0 +1,175 @@
+"""The ingest service: its tasks, how it starts and how it stops."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import signal
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime
+from random import Random
+from typing import Final
+
+import structlog
+
+from services.ingest.backoff import Backoff
+from services.ingest.batch import Inbox, Window
+from services.ingest.connection import BrokerRefusedError, SessionOptions, SessionTakenError
+from services.ingest.decode import Decoder
+from services.ingest.http import Server, create_app
+from services.ingest.link import Link
+from services.ingest.message import Limits
+from services.ingest.metrics import Metrics
+from services.ingest.mqtt import Subscriber, broker_at
+from services.ingest.reference import Reference
+from services.ingest.write import Writer
+from services.settings import Settings
+
+DRAIN_S: Final = 8.0
+"""How long a stop waits for what was received to be written: less than the ten seconds after which container
+engines kill. What is not written by then is not acknowledged, and comes again."""
+
+# Readings live for one batch: with the collector's own thresholds it would search all of them for cycles, of
+# which there are none, several times for each batch.
+_GC_THRESHOLD: Final = 100_000
+
+
+class IngestError(Exception):
+    """Ingest cannot go on; the message says why, and what to do."""
+
+
+def utc_now() -> datetime:
+    """The clock."""
+    return datetime.now(UTC)
+
+
+class Ingest:
+    """One ingest process."""
+
+    def __init__(self, settings: Settings, clock: Callable[[], datetime] = utc_now) -> None:
+        broker = broker_at(settings.mqtt_url.get_secret_value(), settings.mqtt_ca_file)
+        limits = Limits(too_old_s=settings.too_old_days * 86_400, future_s=settings.future_s)
+        window = Window(
+            batch_readings=settings.batch_max_readings, batch_age_s=settings.batch_max_age_ms / 1000
+        )
+        random = Random()
+        database = settings.database_url.get_secret_value()
+        client = settings.ingest_client_id
+        self._metrics = Metrics()
+        self._inbox = Inbox(Decoder(limits), window)
+        self._links = [Link(database, f"{client} write"), Link(database, f"{client} reference")]
+        self._reference = Reference(self._links[1], clock)
+        self._writer = Writer(
+            self._links[0], client, self._inbox, self._reference, self._metrics, Backoff(random)
+        )
+        self._subscriber = Subscriber(
+            broker,
+            SessionOptions(
+                client_id=client,
+                username=broker.username,
+                password=broker.password,
+                topic_filter=settings.ingest_topic_filter,
+                receive_maximum=settings.receive_maximum,
+            ),
+            self._inbox,
+            Backoff(random),
+            clock,
+        )
+        self._inbox.on_room = self._subscriber.resume
+        self._server = Server(
+            create_app(self._metrics.registry, self.problems),
+            settings.ingest_http_host,
+            settings.ingest_http_port,
+        )
+        self._stop = asyncio.Event()
+        self._log = structlog.get_logger("ingest")
+        self._metrics.gauge("in_flight", "Messages received and not yet acknowledged", self._messages)
+        self._metrics.gauge("window_readings", "Readings in the window", lambda: self._inbox.readings)
+        self._metrics.gauge("window_bytes", "Bytes in the window, about", lambda: self._inbox.size_bytes)
+        self._metrics.gauge("window_limit_readings", "Readings the window holds", lambda: window.readings)
+        self._metrics.gauge(
+            "connected", "1 while subscribed at the broker", lambda: self._subscriber.subscribed
+        )
+
+    def _messages(self) -> float:
+        return self._inbox.messages
+
+    def problems(self) -> dict[str, str | None]:
+        """What is missing, in a sentence each."""
+        return {
+            "broker": None if self._subscriber.subscribed else self._subscriber.problem,
+            "database": self._writer.problem or self._reference.problem,
+        }
+
+    async def run(self) -> None:
+        """Serve until `stop`. Raises IngestError."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                running = [
+                    tasks.create_task(self._serve_http(), name="http"),
+                    tasks.create_task(self._reference.run(), name="reference"),
+                    tasks.create_task(self._subscriber.run(), name="mqtt"),
+                    tasks.create_task(self._write(), name="write"),
+                ]
+                await self._stop.wait()
+                await self._drain()
+                for task in running:
+                    task.cancel()
+        except* (BrokerRefusedError, SessionTakenError, IngestError) as errors:
+            raise IngestError(" ".join(str(error) for error in errors.exceptions)) from None
+        finally:
+            for link in self._links:
+                await link.close()
+
+    @property
+    def stopping(self) -> bool:
+        """Whether `stop` was called."""
+        return self._stop.is_set()
+
+    def stop(self) -> None:
+        """Take nothing more, write what there is, acknowledge it, leave."""
+        self._stop.set()
+
+    async def _write(self) -> None:
+        # The first reading too has a live emission.
+        await self._reference.loaded.wait()
+        await self._writer.run()
+
+    async def _serve_http(self) -> None:
+        try:
+            await self._server.serve()
+        except SystemExit:
+            config = self._server.config
+            raise IngestError(
+                f"The HTTP port {config.host}:{config.port} is taken: set CARBONFLOW_INGEST_HTTP_PORT."
+            ) from None
+
+    async def _drain(self) -> None:
+        self._log.info("stopping", in_flight=self._inbox.messages)
+        self._subscriber.stop_reading()
+        self._inbox.drain()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(DRAIN_S):
+                await self._inbox.wait_until_empty()
+        self._subscriber.disconnect()
+        self._log.info("stopped", not_acknowledged=self._inbox.messages)
+
+
+async def serve(settings: Settings) -> None:
+    """Run ingest until SIGTERM or SIGINT; a second one ends it at once. Raises IngestError."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_GC_THRESHOLD, 20, 100)
+    ingest = Ingest(settings)
+    loop = asyncio.get_running_loop()
+
+    def on_signal(number: signal.Signals) -> None:
+        if ingest.stopping:
+            os._exit(128 + number)
+        ingest.stop()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, on_signal, number)
+    await ingest.run()

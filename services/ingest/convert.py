@@ -1,0 +1,263 @@
+"""The live stream: what each reading in order emits, by the formulas and factors of the ledger.
+
+Only readings newer than their device's last stored one are converted. The rate comes from the rate quantity
+where it is there and valid, else from the register's movement since its last value. Rows are never restated.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from services.domain.arrays import FloatArray
+from services.domain.conversion import Conversion, SourceKey, change_points, compile_conversions
+from services.domain.factors import FactorBook
+from services.domain.ledger.hours import SECOND_US, HourGrid, IntArray, to_us
+from services.domain.ledger.rules import DeviceHistory, compile_history
+from services.domain.quantities import NAMES, STATUS_CODES, Kind, Status, quantity
+from services.domain.reading import DeviceKey, Reading
+from services.domain.registry.model import Registry
+from services.ingest.rates import UNKNOWN_US, Entries, Group, Member, Registers, known_members
+from services.ingest.status import words_of
+from services.store.live import LiveRow
+
+_VALID: Final = STATUS_CODES[Status.VALID]
+# Where the registry names no interval: two readings of a register are neighbours within a quarter hour.
+_HOLD_US: Final = 900 * SECOND_US
+_NO_INSTANTS: Final = np.empty(0, np.int64)
+
+
+class Fresh(NamedTuple):
+    """Readings of one kind newer than their devices' last stored ones; each device's in the order of time."""
+
+    kind: Kind
+    device_ids: list[int]
+    readings: list[Reading]
+    times_us: IntArray
+
+
+class Lookup(NamedTuple):
+    """Register values that live rates need from the database."""
+
+    kind: Kind
+    quantity: str
+    before: dict[int, datetime]
+    """By device id: the last one before that instant."""
+    reach_s: float
+
+
+@dataclass(slots=True)
+class Selection:
+    """What of a batch is to be converted, as arrays."""
+
+    fresh: Fresh
+    values: FloatArray
+    counting: FloatArray
+    entries: list[tuple[Group, Entries]]
+
+
+@dataclass(slots=True)
+class Converted:
+    """Rows of the live stream, and what to remember once they are committed."""
+
+    rows: list[LiveRow] = field(default_factory=list)
+    registers: list[tuple[Group, Registers]] = field(default_factory=list)
+
+
+class References(NamedTuple):
+    """What live rates follow from, as it is in the database."""
+
+    registry: Registry
+    factors: FactorBook
+    device_ids: Mapping[DeviceKey, int]
+    source_ids: Mapping[SourceKey, int]
+
+
+class LiveConverter:
+    """Converts readings by one version of registry and factors, as they are in force at one instant."""
+
+    def __init__(self, references: References, at: datetime) -> None:
+        self._groups: list[Group] = []
+        self._of_device: dict[int, list[tuple[int, int]]] = defaultdict(list)
+        for (kind, _), members in _members(references, at).items():
+            group = Group(kind, members[0].conversion.formula, members)
+            for number, member in enumerate(members):
+                self._of_device[member.device_id].append((len(self._groups), number))
+            self._groups.append(group)
+
+    def inherit(self, before: LiveConverter) -> None:
+        """Take over what is remembered of registers that are still there."""
+        remembered = {
+            (group.device_ids[member], group.quantities[member]): (
+                group.last_us[member],
+                group.last_value[member],
+            )
+            for group in before._groups
+            for member in np.flatnonzero(known_members(group)).tolist()
+        }
+        for group in self._groups:
+            for member, key in enumerate(zip(group.device_ids, group.quantities, strict=True)):
+                if key in remembered:
+                    group.last_us[member], group.last_value[member] = remembered[key]
+
+    def select(self, fresh: Fresh) -> Selection | None:
+        """What of these readings feeds an emission source; None where nothing does."""
+        rows: dict[int, list[int]] = defaultdict(list)
+        members: dict[int, list[int]] = defaultdict(list)
+        of_device = self._of_device
+        for row, device_id in enumerate(fresh.device_ids):
+            if device_id in of_device:
+                for group, member in of_device[device_id]:
+                    rows[group].append(row)
+                    members[group].append(member)
+        if not rows:
+            return None
+        values, counting = _matrices(fresh)
+        entries = [
+            (self._groups[group], Entries(np.array(rows[group]), np.array(members[group]))) for group in rows
+        ]
+        return Selection(fresh, values, counting, entries)
+
+    def convert(self, selection: Selection) -> Converted:
+        """The live rows of a selection. Remembers nothing yet."""
+        converted = Converted()
+        for group, entries in selection.entries:
+            co2, co2e, registers = group.convert(
+                entries, selection.values, selection.counting, selection.fresh.times_us
+            )
+            converted.rows += _rows(group, entries, selection.fresh.readings, co2, co2e)
+            converted.registers.append((group, registers))
+        return converted
+
+
+def lookups(selection: Selection) -> Iterator[Lookup]:
+    """The register values to look up before `convert`: those a movement needs and nobody remembers."""
+    fresh = selection.fresh
+    wanted: dict[str, dict[int, datetime]] = defaultdict(dict)
+    reach_us = _HOLD_US
+    for group, entries in selection.entries:
+        for member in group.wanted(entries, selection.values):
+            row = entries.rows[np.flatnonzero(entries.members == member)[0]]
+            wanted[group.quantities[member]][group.device_ids[member]] = fresh.readings[row].time
+            reach_us = max(reach_us, int(group.hold_us[member]))
+    for name, before in wanted.items():
+        yield Lookup(fresh.kind, name, before, reach_us / SECOND_US)
+
+
+def take(selection: Selection, lookup: Lookup, found: Mapping[int, tuple[datetime, float]]) -> None:
+    """Remember what a look-up found, and that it need not be asked again."""
+    for group, entries in selection.entries:
+        for member in sorted(set(entries.members.tolist())):
+            device_id = group.device_ids[member]
+            if group.quantities[member] != lookup.quantity or device_id not in lookup.before:
+                continue
+            group.asked[member] = True
+            if device_id in found:
+                time, value = found[device_id]
+                group.last_us[member], group.last_value[member] = to_us(time), value
+
+
+def keep(converted: Converted) -> None:
+    """The rows are committed: remember the registers."""
+    for group, registers in converted.registers:
+        group.remember(registers)
+
+
+def _members(references: References, at: datetime) -> dict[tuple[Kind, str], list[Member]]:
+    """The conversions in force, with device and source known to the database, by kind and formula."""
+    found: dict[tuple[Kind, str], list[Member]] = defaultdict(list)
+    grid = HourGrid(UTC)
+    for device, conversions in compile_conversions(references.registry, references.factors, at).items():
+        device_id = references.device_ids.get(device)
+        if device_id is None:
+            continue
+        history = _history(references.registry, device, grid)
+        for conversion in conversions:
+            source_id = references.source_ids.get(conversion.source)
+            if source_id is not None:
+                member = _member(conversion, device_id, source_id, history, at)
+                found[device.kind, conversion.formula.name].append(member)
+    return found
+
+
+def _history(registry: Registry, device: DeviceKey, grid: HourGrid) -> DeviceHistory:
+    site = registry.sites[device.site]
+    ref = f"{device.kind}/{device.device}"
+    return compile_history(site, ref, site.devices[ref], grid, _NO_INSTANTS)
+
+
+def _member(
+    conversion: Conversion, device_id: int, source_id: int, history: DeviceHistory, at: datetime
+) -> Member:
+    rules = [period for period in history.periods if period.start <= at][-1]
+    register = rules.registers.get(conversion.quantity)
+    replaced = [each.at_us for each in history.replacements.get(conversion.quantity, ())]
+    past = [at_us for at_us in replaced if at_us <= to_us(at)]
+    return Member(
+        conversion=conversion,
+        device_id=device_id,
+        source_id=source_id,
+        is_register=quantity(conversion.device.kind, conversion.quantity).register,
+        modulus=register.modulus if register else None,
+        resolution=register.resolution if register else None,
+        max_per_h=register.max_per_h if register else None,
+        interval_us=rules.interval_us,
+        hold_us=rules.hold_us or _HOLD_US,
+        replaced_us=max(past, default=UNKNOWN_US),
+    )
+
+
+def _matrices(fresh: Fresh) -> tuple[FloatArray, FloatArray]:
+    """Values by row and quantity, NaN where missing or not counting: as gauges, and as registers.
+
+    A last column of NaN stands for quantities that the kind has not.
+    """
+    values = np.full((len(fresh.readings), len(NAMES[fresh.kind]) + 1), np.nan)
+    values[:, :-1] = np.array([reading.values for reading in fresh.readings], np.float64)
+    odd = [
+        row
+        for row, reading in enumerate(fresh.readings)
+        if reading.status != _VALID or reading.quantity_status is not None
+    ]
+    if not odd:
+        return values, values
+    counting = values.copy()
+    for row in odd:
+        words = words_of(fresh.readings[row])
+        for column, name in enumerate(NAMES[fresh.kind]):
+            word = words.get(name, Status.VALID)
+            if word != Status.VALID:
+                values[row, column] = np.nan
+                if word != Status.MANUAL:
+                    counting[row, column] = np.nan
+    return values, counting
+
+
+def _rows(
+    group: Group, entries: Entries, readings: Sequence[Reading], co2: FloatArray, co2e: FloatArray
+) -> list[LiveRow]:
+    return [
+        LiveRow(
+            group.source_ids[member],
+            group.device_ids[member],
+            readings[row].time,
+            group.basis[member],
+            co2_kg_per_h if co2_kg_per_h == co2_kg_per_h else None,
+            co2e_kg_per_h if co2e_kg_per_h == co2e_kg_per_h else None,
+            group.factor_ids[member],
+        )
+        for row, member, co2_kg_per_h, co2e_kg_per_h in zip(
+            entries.rows.tolist(), entries.members.tolist(), co2.tolist(), co2e.tolist(), strict=True
+        )
+    ]
+
+
+def next_change(registry: Registry, factors: FactorBook, at: datetime, until: datetime) -> datetime:
+    """When conversions compiled at `at` may be out of date, at the latest `until`."""
+    events = [event.at for site in registry.sites.values() for event in site.events if event.at > at]
+    return min([until, *events, *change_points(registry, factors, at, until)])

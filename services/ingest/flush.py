@@ -1,0 +1,261 @@
+"""One transaction: everything that a list of units does to the database, and the account of it."""
+
+from __future__ import annotations
+
+from collections import ChainMap, Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final
+
+import numpy as np
+
+from services.domain.ledger.hours import IntArray
+from services.domain.outcome import Reason
+from services.domain.quantities import Kind
+from services.domain.reading import DeviceKey
+from services.ingest.convert import Converted, Fresh, LiveConverter, lookups, take
+from services.ingest.decode import DROPPED_EXTRA
+from services.ingest.letters import Letters
+from services.ingest.message import Decoded, Received, Rejected, Rejection, StateUnit, Unit
+from services.ingest.plan import Meeting, Met, OfKind, Parted
+from services.store.dead_letters import keep_dead_letters
+from services.store.devices import count_new_devices, create_devices, find_devices, set_states
+from services.store.live import copy_live
+from services.store.pool import Connection
+from services.store.readings import (
+    Stored,
+    compare_readings,
+    copy_readings,
+    last_register_values,
+    mark_dirty,
+    newest_times,
+    reading_row,
+    update_readings,
+)
+from services.store.totals import add_totals
+
+MAX_NEW_DEVICES_PER_HOUR: Final = 1000
+"""Of a site, the registered ones apart (contract, section 2)."""
+
+NOTHING_STORED: Final = Stored(frozenset(), {})
+
+_JUST_BEFORE: Final = timedelta(microseconds=1)
+_US: Final = 1_000_000
+_QUARTER_S: Final = 900
+_NONE: Final = np.empty(0, np.int64)
+
+
+@dataclass(slots=True)
+class Known:
+    """What ingest remembers of devices: only what was committed."""
+
+    ids: dict[DeviceKey, int] = field(default_factory=dict)
+    newest: dict[int, datetime] = field(default_factory=dict)
+    """The last stored time of a device, by id, or an earlier instant after which nothing of it is stored."""
+
+    def learn(self, ids: Mapping[DeviceKey, int], newest: Mapping[int, datetime]) -> None:
+        """These were committed."""
+        self.ids.update(ids)
+        self.newest.update(newest)
+
+    def forget(self, units: Iterable[Decoded]) -> None:
+        """Somebody else wrote readings of these devices: look again what is there."""
+        for unit in units:
+            if isinstance(unit, Received):
+                self.newest.pop(self.ids.get(unit.reading.device, 0), None)
+
+
+@dataclass(slots=True)
+class Account:
+    """What one transaction did."""
+
+    stored: int = 0
+    duplicate: int = 0
+    rejected: Counter[Reason] = field(default_factory=Counter)
+    with_unknown_fields: int = 0
+    unknown_fields_dropped: int = 0
+    ids: dict[DeviceKey, int] = field(default_factory=dict)
+    newest: dict[int, datetime] = field(default_factory=dict)
+    live: list[Converted] = field(default_factory=list)
+
+
+class Flush:
+    """Writes units on a connection, in its transaction, which the caller commits."""
+
+    def __init__(self, connection: Connection, client: str, known: Known, live: LiveConverter) -> None:
+        self._connection = connection
+        self._client = client
+        self._known = known
+        self._live = live
+        self._account = Account()
+        self._refused: list[tuple[Unit, Rejection]] = []
+        self._dirty: list[tuple[IntArray, IntArray]] = []
+
+    async def write(self, units: Sequence[Decoded]) -> Account:
+        """Write all units. Raises psycopg.Error; a UniqueViolation says that `known` is out of date."""
+        self._refused = [(unit, unit.rejection) for unit in units if type(unit) is Rejected]
+        states = [unit for unit in units if type(unit) is StateUnit]
+        parted = Parted()
+        readings = [unit for unit in units if type(unit) is Received]
+        unknown = parted.add(readings, self._known.ids, self._known.newest)
+        ids = await self._device_ids(unknown, states)
+        if unknown:
+            admitted = self._admitted(unknown, ids)
+            parted.add(admitted, ids, await self._look_up_newest(admitted, ids))
+        for kind, part in parted.of_kind.items():
+            await self._write_readings(kind, part)
+        await self._mark_dirty()
+        await self._write_states(states, ids)
+        await self._write_letters()
+        await self._write_totals()
+        self._account.newest |= parted.newest
+        return self._account
+
+    async def _device_ids(self, unknown: list[Received], states: list[StateUnit]) -> Mapping[DeviceKey, int]:
+        """The ids of devices, new ones created; those beyond their site's quota are missing."""
+        known = self._known.ids
+        wanted = [unit.reading.device for unit in unknown] + [unit.change.device for unit in states]
+        strange = dict.fromkeys(key for key in wanted if key not in known)
+        if not strange:
+            return known
+        found = await find_devices(self._connection, strange)
+        admitted = await self._within_quota([key for key in strange if key not in found])
+        if admitted:
+            found |= await create_devices(self._connection, admitted)
+        self._account.ids = found
+        return ChainMap(found, known)
+
+    async def _within_quota(self, new: list[DeviceKey]) -> list[DeviceKey]:
+        """The first of the new devices, up to the quota of each site."""
+        if not new:
+            return []
+        counts = Counter(await count_new_devices(self._connection, {key.site for key in new}))
+        admitted = []
+        for key in new:
+            counts[key.site] += 1
+            if counts[key.site] <= MAX_NEW_DEVICES_PER_HOUR:
+                admitted.append(key)
+        return admitted
+
+    def _admitted(self, units: list[Received], ids: Mapping[DeviceKey, int]) -> list[Received]:
+        self._refused += [(unit, _quota(unit)) for unit in units if unit.reading.device not in ids]
+        return [unit for unit in units if unit.reading.device in ids]
+
+    async def _look_up_newest(
+        self, units: list[Received], ids: Mapping[DeviceKey, int]
+    ) -> Mapping[int, datetime]:
+        """The last stored time of devices of which it is not known, by id."""
+        first: dict[Kind, dict[int, datetime]] = defaultdict(dict)
+        for unit in units:
+            device, time = unit.reading.device, unit.reading.time
+            of_kind = first[device.kind]
+            of_kind[ids[device]] = min(time, of_kind.get(ids[device], time))
+        for kind, since in first.items():
+            stored = await newest_times(self._connection, kind, since)
+            self._account.newest |= {
+                device_id: stored.get(device_id, time - _JUST_BEFORE) for device_id, time in since.items()
+            }
+        return self._account.newest
+
+    async def _write_readings(self, kind: Kind, part: OfKind) -> None:
+        """Store the readings of one kind, and the live emissions of those in order."""
+        met = await self._meet(kind, part)
+        rows = [
+            *map(reading_row, part.device_ids, part.readings, part.received),
+            *(reading_row(*late) for late in met.late),
+        ]
+        if rows:
+            await copy_readings(self._connection, kind, rows)
+        if met.updates:
+            await update_readings(self._connection, kind, met.updates)
+        times_us = np.array([round(reading.time.timestamp() * _US) for reading in part.readings], np.int64)
+        if part.readings:
+            await self._write_live(Fresh(kind, part.device_ids, part.readings, times_us))
+        self._note(part, times_us, met)
+
+    async def _meet(self, kind: Kind, part: OfKind) -> Met:
+        if not part.suspects:
+            return Met()
+        meeting = Meeting(part)
+        questions = meeting.questions()
+        stored = await compare_readings(self._connection, kind, questions) if questions else NOTHING_STORED
+        return meeting.hold(stored)
+
+    async def _write_live(self, fresh: Fresh) -> None:
+        selection = self._live.select(fresh)
+        if selection is None:
+            return
+        for lookup in lookups(selection):
+            found = await last_register_values(
+                self._connection, lookup.kind, lookup.quantity, lookup.before, lookup.reach_s
+            )
+            take(selection, lookup, found)
+        converted = self._live.convert(selection)
+        await copy_live(self._connection, converted.rows)
+        self._account.live.append(converted)
+
+    def _note(self, part: OfKind, times_us: IntArray, met: Met) -> None:
+        """Count what became of the readings, and which quarter hours they touched."""
+        account = self._account
+        account.stored += len(part.readings) + len(met.late) + met.merged
+        account.duplicate += met.duplicates
+        self._refused += met.conflicts
+        for reading in part.readings:
+            if reading.extra is not None:
+                account.with_unknown_fields += 1
+                account.unknown_fields_dropped += reading.extra.startswith(DROPPED_EXTRA)
+        late = [(device_id, reading.time) for device_id, reading, _ in met.late]
+        late += [(device_id, reading.time) for device_id, reading in met.updates]
+        self._dirty.append((np.array(part.device_ids, np.int64), times_us // (_QUARTER_S * _US)))
+        self._dirty.append(
+            (
+                np.array([device_id for device_id, _ in late], np.int64),
+                np.array([int(time.timestamp()) // _QUARTER_S for _, time in late], np.int64),
+            )
+        )
+
+    async def _mark_dirty(self) -> None:
+        device_ids = np.concatenate([ids for ids, _ in self._dirty] or [_NONE])
+        if device_ids.size:
+            quarters = np.concatenate([quarters for _, quarters in self._dirty])
+            await mark_dirty(self._connection, device_ids, quarters)
+
+    async def _write_states(self, states: list[StateUnit], ids: Mapping[DeviceKey, int]) -> None:
+        """The last state of each device; devices beyond the quota have none."""
+        last = {
+            ids[unit.change.device]: (unit.change.state, unit.message.received_at)
+            for unit in states
+            if unit.change.device in ids
+        }
+        if last:
+            await set_states(self._connection, last)
+
+    async def _write_letters(self) -> None:
+        if not self._refused:
+            return
+        letters = Letters()
+        made = [letters.of(unit, rejection) for unit, rejection in self._refused]
+        kept = await keep_dead_letters(self._connection, self._client, made)
+        self._account.rejected = Counter(Reason(letter.reason) for letter in kept)
+        self._account.duplicate += len(made) - len(kept)
+
+    async def _write_totals(self) -> None:
+        account = self._account
+        rejected = account.rejected.total()
+        if account.stored or account.duplicate or rejected:
+            await add_totals(
+                self._connection,
+                self._client,
+                stored=account.stored,
+                duplicate=account.duplicate,
+                rejected=rejected,
+            )
+
+
+def _quota(unit: Received) -> Rejection:
+    return Rejection(
+        Reason.QUOTA,
+        f"The site {unit.reading.device.site} has more than {MAX_NEW_DEVICES_PER_HOUR} new devices within an "
+        "hour: register its devices, or correct their topics, and replay.",
+    )

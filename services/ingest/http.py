@@ -1,0 +1,53 @@
+"""/healthz, /readyz and /metrics of ingest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import uvicorn
+from prometheus_client import CollectorRegistry, make_asgi_app
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Mount, Route
+
+Problems = Callable[[], dict[str, str | None]]
+"""What ingest needs, and why it does not have it, in a sentence; None where it does."""
+
+
+def create_app(registry: CollectorRegistry, problems: Problems) -> Starlette:
+    """The application. /readyz answers 503 while one of the `problems` is there."""
+
+    async def healthz(_request: Request) -> JSONResponse:
+        return JSONResponse({"alive": True})
+
+    async def readyz(_request: Request) -> JSONResponse:
+        found = problems()
+        ready = not any(found.values())
+        return JSONResponse(
+            {"ready": ready, **{name: problem or "ok" for name, problem in found.items()}},
+            status_code=200 if ready else 503,
+        )
+
+    return Starlette(
+        routes=[
+            Route("/healthz", healthz),
+            Route("/readyz", readyz),
+            Mount("/metrics", make_asgi_app(registry)),
+        ]
+    )
+
+
+class Server(uvicorn.Server):
+    """A server inside a service: signals are the service's business."""
+
+    def __init__(self, app: Starlette, host: str, port: int) -> None:
+        super().__init__(
+            uvicorn.Config(app, host=host, port=port, log_config=None, access_log=False, lifespan="off")
+        )
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave them alone."""
+        yield

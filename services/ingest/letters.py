@@ -1,0 +1,41 @@
+"""From a rejection to the dead letter that is kept of it."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+
+from services.domain.outcome import Reason
+from services.ingest.json_text import elements
+from services.ingest.message import KEPT_BYTES, Message, Rejection, Unit
+from services.store.dead_letters import DeadLetter
+
+
+class Letters:
+    """Makes the dead letters of one transaction; the elements of an array are found once."""
+
+    def __init__(self) -> None:
+        self._elements: dict[int, list[bytes]] = {}
+
+    def of(self, unit: Unit, rejection: Rejection) -> DeadLetter:
+        """The dead letter of a unit: of an element of an array, it holds that element."""
+        message = unit.message
+        payload = self._payload(message, unit.position)
+        length, digest = message.cut or (len(payload), sha256(payload).digest())
+        if rejection.reason is Reason.TOO_LARGE:
+            payload = payload[:KEPT_BYTES]
+        return DeadLetter(
+            received_at=message.received_at,
+            topic=message.topic,
+            reason=rejection.reason,
+            detail=rejection.detail,
+            payload=payload,
+            payload_bytes=length,
+            payload_sha256=digest,
+        )
+
+    def _payload(self, message: Message, position: int | None) -> bytes:
+        if position is None:
+            return message.payload
+        if id(message) not in self._elements:
+            self._elements[id(message)] = elements(message.payload)
+        return self._elements[id(message)][position]
