@@ -77,4 +77,4 @@ COMMENT ON COLUMN api.readings.kind IS 'meter, flowmeter, cems or beltscale.';
 COMMENT ON COLUMN api.readings.quantity IS 'What was measured; its unit is in the name.';
 COMMENT ON COLUMN api.readings.unit IS 'Unit of value.';
 COMMENT ON COLUMN api.readings.value IS 'The value as sent; running is 1 or 0.';
-COMMENT ON COLUMN api.readings.status IS 'What the device says of it; valid counts, for registers manual, too.';
+COMMENT ON COLUMN api.readings.status IS 'What the device says of it; valid counts, manual for registers.';
