@@ -85,7 +85,9 @@ GAS_LINE: Final = Formula(
 """Volume at a base state from the volume at line conditions (`conditions.volume_at_base`)."""
 
 
-def _heat(name: str, inputs: tuple[str, ...], gj: Callable[..., FloatArray]) -> Formula:
+def _heat(
+    name: str, inputs: tuple[str, ...], gj: Callable[..., FloatArray], optional: frozenset[str] = frozenset()
+) -> Formula:
     """A heat formula: `gj(x, *inputs)` with pressure made absolute and in MPa where it is among the
     inputs."""
 
@@ -97,13 +99,14 @@ def _heat(name: str, inputs: tuple[str, ...], gj: Callable[..., FloatArray]) -> 
         ]
         return gj(x * scale, *measured)
 
-    return Formula(name, inputs, ("scale", "pressure_offset_kpa"), evaluate)
+    return Formula(name, inputs, ("scale", "pressure_offset_kpa"), evaluate, optional)
 
 
 _P: Final = ("pressure_kpa",)
 _T: Final = ("temperature_c",)
 _PT: Final = ("pressure_kpa", "temperature_c")
 _PTR: Final = ("pressure_kpa", "temperature_c", "return_temperature_c")
+_NO_PRESSURE: Final = frozenset({"pressure_kpa"})
 
 STEAM_SUPERHEATED: Final = _heat("steam_superheated", _PT, heat.superheated_steam_gj)
 STEAM_SUPERHEATED_VOLUME: Final = _heat("steam_superheated_volume", _PT, heat.superheated_steam_volume_gj)
@@ -116,9 +119,11 @@ STEAM_SATURATED_T_VOLUME: Final = _heat(
     "steam_saturated_t_volume", _T, heat.saturated_steam_volume_by_temperature_gj
 )
 HOT_WATER_OPEN: Final = _heat("hot_water_open", _T, heat.hot_water_open_gj)
-HOT_WATER_OPEN_VOLUME: Final = _heat("hot_water_open_volume", _PT, heat.hot_water_open_volume_gj)
-HOT_WATER_CLOSED: Final = _heat("hot_water_closed", _PTR, heat.hot_water_closed_volume_gj)
-HOT_WATER_CLOSED_MASS: Final = _heat("hot_water_closed_mass", _PTR, heat.hot_water_closed_gj)
+HOT_WATER_OPEN_VOLUME: Final = _heat(
+    "hot_water_open_volume", _PT, heat.hot_water_open_volume_gj, _NO_PRESSURE
+)
+HOT_WATER_CLOSED: Final = _heat("hot_water_closed", _PTR, heat.hot_water_closed_volume_gj, _NO_PRESSURE)
+HOT_WATER_CLOSED_MASS: Final = _heat("hot_water_closed_mass", _PTR, heat.hot_water_closed_gj, _NO_PRESSURE)
 
 
 def _stack_velocity(x: FloatArray, inputs: Sequence[FloatArray], params: Sequence[FloatArray]) -> FloatArray:

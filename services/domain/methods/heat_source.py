@@ -7,6 +7,7 @@ from typing import Final
 
 from services.domain import activity, formulas
 from services.domain.activity import Activity, Measure, Use
+from services.domain.conditions import STANDARD_PRESSURE_KPA
 from services.domain.emission_factor import EmissionFactor, missing, of_energy
 from services.domain.registry.model import Medium
 from services.domain.units import KWH_PER_GJ
@@ -48,7 +49,8 @@ def _activity(use: Use) -> Activity:
     if formula is None:
         reason = f"Heat of {medium} cannot be found from {use.quantity or 'no quantity'} of a {use.kind}."
         return activity.unknown(use.kind, use.quantity, "GJ", reason)
-    offset = activity.pressure_offset_kpa(use.device) if "pressure_kpa" in formula.inputs else 0.0
-    if isinstance(offset, str):
+    offset = activity.pressure_offset_kpa(use.device)
+    if isinstance(offset, str) and "pressure_kpa" in {*formula.inputs} - formula.optional:
         return activity.unknown(use.kind, use.quantity, "GJ", offset)
-    return activity.of(use, formula, "GJ", offset)
+    # Water hardly minds its pressure: where it is not said which, it is taken as gauge.
+    return activity.of(use, formula, "GJ", STANDARD_PRESSURE_KPA if isinstance(offset, str) else offset)

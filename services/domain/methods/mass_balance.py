@@ -91,13 +91,7 @@ def _factor(streams: tuple[Stream, ...], use: Use, co2_kg_per_t: float) -> Emiss
 
 
 def _activity(use: Use) -> Activity:
-    match activity.measure_of(use.kind, use.quantity):
-        case Measure.MASS:
-            return activity.linear(use, "t")
-        case Measure.LINE_VOLUME if use.facts.density_t_per_m3 is not None:
-            return activity.linear(use, "t", use.facts.density_t_per_m3)
-        case Measure.LINE_VOLUME:
-            reason = "The stream is metered by volume, and the source names no density."
-        case _:
-            reason = f"{use.quantity} of a {use.kind} is no mass."
+    if activity.measure_of(use.kind, use.quantity) is Measure.MASS:
+        return activity.linear(use, "t")
+    reason = f"{use.quantity} of a {use.kind} is no mass."
     return activity.unknown(use.kind, use.quantity, "t", reason)

@@ -1,0 +1,172 @@
+"""The worked examples of docs/methods.md, computed again and compared to the digits printed there."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import date
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final, TypeAlias
+
+import pytest
+
+from services.domain import steam
+from services.domain.arrays import FloatArray, column
+from services.domain.conditions import BASE_TEMPERATURE_K, volume_at_base
+from services.domain.factors import FactorBook, Found
+from services.domain.methods import cems, heat, part75
+from services.domain.methods.fuel import as_received, emission_factor
+from services.domain.methods.mass_balance import PRINTED, STOICHIOMETRIC
+from services.domain.registry.model import BaseState
+
+PAGE = Path(__file__).resolve().parents[2] / "docs/methods.md"
+Example: TypeAlias = Mapping[str, str]
+Computed: TypeAlias = dict[str, float | str]
+
+
+def _examples() -> dict[str, dict[str, str]]:
+    found: dict[str, dict[str, str]] = {}
+    current: dict[str, str] | None = None
+    for line in PAGE.read_text(encoding="utf-8").splitlines():
+        title = re.match(r"\| Worked example: (.+?) \| \|$", line)
+        row = re.match(r"\| (\w+) \| (.+?) \|$", line)
+        if title:
+            current = found.setdefault(title[1], {})
+        elif current is not None and row:
+            current[row[1]] = row[2]
+        elif not line.startswith("|"):
+            current = None
+    return found
+
+
+def _gas(given: Example, _book: FactorBook) -> Computed:
+    def at(state: BaseState) -> float:
+        found = volume_at_base(
+            column(float(given["volume_m3"])),
+            column(float(given["temperature_c"])),
+            column(float(given["pressure_kpa_abs"])),
+            BASE_TEMPERATURE_K[state],
+        )
+        return float(found[0])
+
+    return {"at_20c_m3": at(BaseState.C20), "at_15c_m3": at(BaseState.C15), "at_0c_m3": at(BaseState.C0)}
+
+
+def _fuel(given: Example, book: FactorBook) -> Computed:
+    def t_co2(fuel: str, amount: str) -> float:
+        found = book.find("CN_NDRC_2.1", fuel, None, date(2026, 1, 1))
+        assert isinstance(found, Found)
+        return emission_factor(found, None, None).co2_kg_per_unit * float(given[amount]) / 1000.0
+
+    carbon = as_received(float(given["c_ad_pct"]), float(given["m_ar_pct"]), float(given["m_ad_pct"]))
+    return {
+        "t_co2": t_co2("bituminous_coal", "bituminous_coal_t"),
+        "gas_t_co2": t_co2("natural_gas", "natural_gas_nm3"),
+        "c_ar_pct": carbon,
+        "t_co2_per_t": carbon / 100 * float(given["oxidation_rate"]) * 44 / 12,
+    }
+
+
+def _electricity(given: Example, book: FactorBook) -> Computed:
+    on = date.fromisoformat(given["date"])
+    found = book.find("CN_MEE_PROVINCE", "electricity", given["region"], on)
+    assert isinstance(found, Found)
+    assert found.factor.co2_kg_per_unit is not None
+    return {
+        "factor": found.factor.name,
+        "provisional": "yes" if found.provisional else "no",
+        "kg_co2": found.factor.co2_kg_per_unit * float(given["energy_kwh"]),
+    }
+
+
+def _steam(given: Example, _book: FactorBook) -> Computed:
+    mpa = column(float(given["saturated_at_mpa"]))
+    gj = float(heat.saturated_steam_by_pressure_gj(column(float(given["mass_t"])), mpa)[0])
+    hot = (column(float(given["superheated_at_mpa"])), column(float(given["superheated_at_c"])))
+    return {
+        "enthalpy_kj_per_kg": float(steam.saturated_vapour_enthalpy_by_pressure(mpa)[0]),
+        "heat_gj": gj,
+        "t_co2": gj * 0.11,
+        "superheated_kj_per_kg": float(steam.superheated_enthalpy(*hot)[0]),
+    }
+
+
+def _hot_water(given: Example, _book: FactorBook) -> Computed:
+    names = ("volume_m3", "pressure_mpa", "supply_c", "return_c")
+    measured = (column(float(given[name])) for name in names)
+    return {"heat_gj": float(heat.hot_water_closed_volume_gj(*measured)[0])}
+
+
+def _stack(given: Example, _book: FactorBook) -> Computed:
+    def flow_nm3_h(moisture_fraction: float) -> FloatArray:
+        return cems.dry_flow_nm3_h(
+            velocity_m_s=column(float(given["velocity_m_s"])),
+            duct_area_m2=column(float(given["duct_area_m2"])),
+            temperature_c=column(float(given["temperature_c"])),
+            barometric_pressure_pa=column(float(given["barometric_pressure_pa"])),
+            static_pressure_pa=column(float(given["static_pressure_pa"])),
+            moisture_fraction=column(moisture_fraction),
+        )
+
+    co2 = column(float(given["co2_dry_pct"]))
+    flow, wet = flow_nm3_h(float(given["moisture_pct"]) / 100), flow_nm3_h(0.0)
+    return {
+        "flow_nm3_h": float(flow[0]),
+        "t_co2_h": float(cems.co2_t_h(flow, co2)[0]),
+        "without_moisture_t_co2_h": float(cems.co2_t_h(wet, co2)[0]),
+    }
+
+
+def _appendix_f(given: Example, _book: FactorBook) -> Computed:
+    value = {name: column(float(text)) for name, text in given.items()}
+    gas = part75.UNCONFIRMED_F_FACTORS["natural_gas"]
+    f11 = part75.co2_of_wet_analyser(value["f11_co2_pct"], value["f11_flow_scf_h"])
+    f2 = part75.co2_of_dry_analyser(value["f2_co2_pct"], value["f2_flow_scf_h"], value["f2_moisture_pct"])
+    f14a = part75.co2_dry_from_o2_dry(value["f14a_gas_o2_pct"], gas)
+    return {
+        "f11_short_tons_h": float(f11[0]),
+        "f2_short_tons_h": float(f2[0]),
+        "f14a_co2_pct": float(f14a[0]),
+    }
+
+
+def _mass_balance(given: Example, _book: FactorBook) -> Computed:
+    stone_t = float(given["limestone_t"]) * float(given["purity"])
+    carbonate = (
+        float(given["caco3"]) * STOICHIOMETRIC["CaCO3"] + float(given["mgco3"]) * STOICHIOMETRIC["MgCO3"]
+    )
+    return {
+        "printed_t_co2": stone_t * PRINTED["CaCO3"],
+        "stoichiometric_t_co2": stone_t * STOICHIOMETRIC["CaCO3"],
+        "kiln_t_co2": float(given["kiln_t"]) * carbonate * float(given["calcined"]),
+    }
+
+
+CASES: Final[Mapping[str, Callable[[Example, FactorBook], Computed]]] = MappingProxyType(
+    {
+        "gas volume": _gas,
+        "fuel": _fuel,
+        "electricity": _electricity,
+        "steam": _steam,
+        "hot water": _hot_water,
+        "stack": _stack,
+        "appendix F": _appendix_f,
+        "mass balance": _mass_balance,
+    }
+)
+
+
+def test_every_example_of_the_page_has_a_case() -> None:
+    assert _examples().keys() == CASES.keys()
+
+
+@pytest.mark.parametrize("title", CASES)
+def test_example(title: str, book: FactorBook) -> None:
+    printed = _examples()[title]
+    computed = CASES[title](printed, book)
+    assert computed.keys() <= printed.keys()
+    for name, value in computed.items():
+        shown = printed[name]
+        digits = len(shown.partition(".")[2])
+        assert (value if isinstance(value, str) else f"{value:.{digits}f}") == shown, name
