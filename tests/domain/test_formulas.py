@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from services.domain.arrays import FloatArray, column
 from services.domain.formulas import BELT, FORMULAS, HJ75, HJ75_FLOW, LINEAR, ONE_WAY, Formula
+from services.domain.quantities import QUANTITIES, Kind
 
 _USUAL = {
     "temperature_c": (110.0, 320.0),
@@ -89,6 +90,21 @@ def test_linear_and_additive_in_x(formula: Formula, x: float, y: float, seed: in
         return
     assert at(x + y) == pytest.approx(at(x) + at(y), rel=1e-9, abs=1e-9)
     assert at(0.0) == 0.0
+
+
+@pytest.mark.parametrize("formula", FORMULAS, ids=lambda f: f.name)
+def test_whatever_a_device_may_send_gives_a_number_or_nan_without_a_warning(formula: Formula) -> None:
+    """Every combination of the extremes that readings may have, and of the unknown."""
+    limits = {
+        each.name: (each.minimum or 0.0, 0.0, each.maximum or 1.0, np.nan)
+        for kind in (Kind.METER, Kind.BELTSCALE, Kind.CEMS, Kind.FLOWMETER)
+        for each in QUANTITIES[kind]
+    }
+    grid = np.meshgrid([0.0, 1e15, np.nan], *(limits[role] for role in formula.inputs))
+    x, *inputs = (axis.ravel() for axis in grid)
+    found = formula.evaluate(x, inputs, [np.full(len(x), _PARAMS[name]) for name in formula.params])
+    assert not np.isinf(found).any()
+    assert np.isnan(found[np.isnan(x)]).all()
 
 
 def test_names_are_unique() -> None:

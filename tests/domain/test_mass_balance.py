@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from services.domain.factors import CO2_PER_CARBON
 from services.domain.methods.mass_balance import GUIDELINE_SET, PRINTED, STOICHIOMETRIC, stream_factor
+from services.domain.registry.checks import check
 from services.domain.registry.model import Stream
+from tests.domain.conftest import registry_of
 
 
 def _stream(**facts: object) -> Stream:
@@ -54,3 +58,14 @@ def test_a_stream_names_its_carbon_in_one_way(facts: dict[str, object]) -> None:
 
 def test_an_unknown_carbonate_set_gives_a_reason() -> None:
     assert "no carbonate factor in set X" in str(stream_factor(_stream(carbonate="CaCO3"), "X"))
+
+
+@pytest.mark.parametrize(("factor_set", "faults"), [(None, 0), (GUIDELINE_SET, 0), ("CN_NDRC_2.1", 1)])
+def test_the_registry_accepts_what_the_method_does(factor_set: str | None, faults: int) -> None:
+    stream = {"device": "beltscale/d", "quantity": "mass_t", "carbonate": "CaCO3"}
+    facts: dict[str, Any] = {"in_total": True, "factor_set": factor_set}
+    registry = registry_of(
+        "beltscale", "mass_balance", "limestone", device={"interval_s": 60}, streams=[stream], **facts
+    )
+    problems = check(registry, {"CN_NDRC_2.1": {"limestone"}})
+    assert len([problem for problem in problems if not problem.warning]) == faults

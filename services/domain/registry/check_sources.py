@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Final
 
+from services.domain.methods.mass_balance import GUIDELINE_SET
 from services.domain.quantities import NAMES, Kind
 from services.domain.registry.facts import (
     begins,
@@ -125,6 +126,11 @@ def _reconciled(scope: SiteScope, source_id: str, other: str, place: Place) -> I
 
 def _factor_names(scope: SiteScope, source: Source, entry: SourceFacts, place: Place) -> Iterator[Problem]:
     if scope.factors is None or entry.factor_set is None:
+        return
+    if source.method == Method.MASS_BALANCE:  # whose carbonate factors are no rows of a table
+        if entry.factor_set != GUIDELINE_SET:
+            message = f"is {entry.factor_set}: name {GUIDELINE_SET}, or none for stoichiometric factors."
+            yield Problem((*place, "factor_set"), message)
         return
     fuels = scope.factors.get(entry.factor_set)
     merged = source_facts_at(source, entry.from_)
