@@ -41,21 +41,22 @@ def relocate(packages: Path) -> Programs:
     loader = _only(packages, "usr/lib/*-linux-gnu*/ld-linux*.so.*")
     wanted = [packages / name for name in _BROKER_PROGRAMS]
     wanted += [programs.postgres_bin / name for name in _POSTGRES_PROGRAMS]
+    # DT_RPATH, unlike DT_RUNPATH, also holds for the libraries of libraries and for loaded extensions.
+    options = ["--set-interpreter", str(loader), "--force-rpath", "--set-rpath", str(loader.parent)]
     for program in wanted:
-        # DT_RPATH, unlike DT_RUNPATH, also holds for the libraries of libraries and for loaded extensions.
-        command = [
-            patchelf,
-            "--set-interpreter",
-            str(loader),
-            "--force-rpath",
-            "--set-rpath",
-            str(loader.parent),
-        ]
-        done = subprocess.run([*command, str(program)], capture_output=True, text=True, check=False)
-        if done.returncode != 0:
-            raise SetupError(f"Cannot prepare {program.name}: {done.stderr.strip()}.")
+        _patch([patchelf, *options], program)
     write_atomic(stamp, str(packages))
     return programs
+
+
+def _patch(command: list[str], program: Path) -> None:
+    """Patch a copy and put it in the program's place, which may be running."""
+    copy = program.with_name(program.name + ".new")
+    shutil.copy2(program, copy)
+    done = subprocess.run([*command, str(copy)], capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise SetupError(f"Cannot prepare {program.name}: {done.stderr.strip()}.")
+    copy.replace(program)
 
 
 def _only(packages: Path, pattern: str) -> Path:
