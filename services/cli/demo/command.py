@@ -18,14 +18,12 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from deploy.local.errors import SetupError
 from services.cli.demo.run import Demo, Show
 from services.cli.demo.screen import Picture, amount, line, render
 from services.cli.demo.stack import Where, running
 from services.cli.demo.verdict import Verdict
 from services.cli.servers import console_progress
 from services.store.pool import connect
-from simulators.errors import SimulatorError
 
 _DURATION = re.compile(r"(?P<number>\d+(\.\d+)?)(?P<unit>s|m|h)?")
 # Without a terminal: every so many seconds.
@@ -67,11 +65,7 @@ def demo(
     together. The exit status is 0 only where everything agrees.
     """
     console = Console(stderr=True)
-    try:
-        verdict = asyncio.run(_demo(console, duration, seed, Where(folder, fresh, board_port)))
-    except (SetupError, SimulatorError) as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(1) from None
+    verdict = asyncio.run(_demo(console, duration, seed, Where(folder, fresh, board_port)))
     _tell(console, verdict)
     if as_json:
         typer.echo(json.dumps(verdict.as_json()))
@@ -83,12 +77,18 @@ async def _demo(console: Console, duration: float | None, seed: int | None, wher
     loop = asyncio.get_running_loop()
     async with running(console_progress(), where) as stack:
         for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, stop.set)
+            loop.add_signal_handler(number, _end, number, stop)
         console.print(f"Live board: {stack.board_url}")
         url = stack.servers.database_url
         async with await connect(url, name="carbonflow demo", autocommit=True) as connection:
             with _screen(console) as show:
                 return await Demo(stack, connection, seed).run(duration, stop, show)
+
+
+def _end(number: int, stop: asyncio.Event) -> None:
+    """The first signal lets the fleet finish and be judged; the next one ends the demo as usual."""
+    stop.set()
+    asyncio.get_running_loop().remove_signal_handler(number)
 
 
 @contextmanager
