@@ -31,6 +31,7 @@ from services.domain.registry.problems import Place, Problem, RegistryError
 from services.domain.registry.scope import FactorNames
 
 _TIMES: Final = frozenset({"from", "ended", "at"})
+_DATES: Final = frozenset({"calibration_due"})
 _ENTRIES: Final = frozenset({"areas", "devices", "sources"})
 
 
@@ -99,20 +100,22 @@ def _instants(value: Value, place: Place, local: tzinfo, problems: list[Problem]
         return [_instants(each, (*place, index), local, problems) for index, each in enumerate(value)]
     if not isinstance(value, dict):
         return value
-    return {
-        key: _time(each, (*place, key), local, problems)
-        if key in _TIMES and isinstance(each, str)
-        else _instants(each, (*place, key), local, problems)
-        for key, each in value.items()
-    }
+    return {key: _dated(key, each, (*place, key), local, problems) for key, each in value.items()}
 
 
-def _time(text: str, place: Place, local: tzinfo, problems: list[Problem]) -> Value:
+def _dated(key: str, value: Value, place: Place, local: tzinfo, problems: list[Problem]) -> Value:
+    if key not in _TIMES | _DATES or value is None or isinstance(value, list | dict):
+        return _instants(value, place, local, problems)
+    if not isinstance(value, str):  # a number would be taken for seconds since 1970
+        problems.append(Problem(place, f"is {value!r}, which is no time: write one such as 2026-01-31."))
+        return value
+    if key in _DATES:
+        return value
     try:
-        return instant(text, local)
+        return instant(value, local)
     except ValueError as error:
         problems.append(Problem(place, f"{error}."))
-        return text
+        return value
 
 
 def _validated(data: Value, known: set[Place]) -> tuple[Registry | None, list[Problem]]:

@@ -65,7 +65,7 @@ class SiteScope:
         while main is not None and main not in found:
             found.add(main)
             main = self.main_meter(main, at)
-        return frozenset(found)
+        return frozenset(found - {ref})  # in a cycle, which is a fault of its own
 
 
 def check_dates(thing: Device | Source, place: Place) -> Iterator[Problem]:
