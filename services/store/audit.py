@@ -73,12 +73,12 @@ FROM api.ingest_totals"""
 
 _STORED = """
 SELECT site, kind, device, time, quantity, value FROM api.readings
-WHERE received_at >= %(since)s AND time >= %(since)s - interval '3 days'"""
+WHERE received_at >= %(since)s AND time >= %(since)s::timestamptz - interval '3 days'"""
 
 _STORED_BY_KIND = """
 SELECT kind, count(*) FROM (
     SELECT DISTINCT site, kind, device, time FROM api.readings
-    WHERE received_at >= %(since)s AND time >= %(since)s - interval '3 days') AS reading
+    WHERE received_at >= %(since)s AND time >= %(since)s::timestamptz - interval '3 days') AS reading
 GROUP BY kind"""
 
 _DEAD = """
