@@ -143,7 +143,8 @@ FROM unnest(%(device_ids)s::integer[], %(before)s::timestamptz[]) AS wanted (dev
 CROSS JOIN LATERAL (
     SELECT r.time, r.{value} AS value
     FROM {table} r
-    WHERE r.device_id = wanted.device_id AND r.time < wanted.before AND r.time >= wanted.before - %(reach)s
+    WHERE r.device_id = wanted.device_id AND r.time < wanted.before
+        AND r.time >= wanted.before - %(reach)s::interval
         AND r.{value} IS NOT NULL AND r.status = ANY (%(counting)s)
         AND (r.quantity_status ->> %(name)s IS NULL OR r.quantity_status ->> %(name)s = 'manual')
     ORDER BY r.time DESC
