@@ -32,7 +32,12 @@ COMMANDS: Final = MappingProxyType(
             "services.cli.servers:down", "Stop the private servers of this clone; their data stay."
         ),
         "migrate": Entry("services.cli.migrate:migrate", "Bring the database to this version's schema."),
+        "ingest": Entry("services.cli.ingest:ingest", "Take readings from the broker and store them."),
+        "simulate": Entry("services.cli.simulate:simulate", "Publish as a fleet of simulated devices."),
+        "replay": Entry("services.cli.replay:replay", "Publish the readings of a file."),
         "registry": Entry("services.cli.registry:app", "Apply or show the registry of sites and devices."),
+        "check": Entry("services.cli.check:check", "Say what would happen to a payload, storing nothing."),
+        "deadletters": Entry("services.cli.deadletters:app", "See what ingest could not store, and why."),
         "factors": Entry("services.cli.factors:app", "List the published emission factors."),
     }
 )
@@ -90,12 +95,14 @@ def _known_errors() -> tuple[type[BaseException], ...]:
     from deploy.local.errors import SetupError
     from services.domain.factors import FactorTableError
     from services.domain.registry.problems import RegistryError
+    from services.ingest.errors import IngestError
     from services.settings import SettingsError
     from services.store.errors import StoreError
     from simulators.errors import SimulatorError
 
     return (
         FactorTableError,
+        IngestError,
         OSError,
         psycopg.Error,
         RegistryError,
@@ -134,3 +141,7 @@ def main() -> None:
     except _known_errors() as error:
         typer.echo(sentence(error), err=True)
         sys.exit(_status(error))
+
+
+if __name__ == "__main__":
+    main()

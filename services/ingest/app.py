@@ -18,6 +18,7 @@ from services.ingest.backoff import Backoff
 from services.ingest.batch import Inbox, Window
 from services.ingest.connection import BrokerRefusedError, SessionOptions, SessionTakenError
 from services.ingest.decode import Decoder
+from services.ingest.errors import IngestError
 from services.ingest.http import Server, create_app
 from services.ingest.link import Link
 from services.ingest.message import Limits
@@ -34,10 +35,6 @@ engines kill. What is not written by then is not acknowledged, and comes again."
 # Readings live for one batch: with the collector's own thresholds it would search all of them for cycles, of
 # which there are none, several times for each batch.
 _GC_THRESHOLD: Final = 100_000
-
-
-class IngestError(Exception):
-    """Ingest cannot go on; the message says why, and what to do."""
 
 
 def utc_now() -> datetime:

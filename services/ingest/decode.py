@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -27,7 +28,7 @@ from services.ingest.message import (
     Unit,
 )
 from services.ingest.refusal import bad_timestamp, not_json, refusal
-from services.ingest.topics import Channel, Parsed, Route, parse_topic
+from services.ingest.topics import Channel, Route, parse_topic
 from services.ingest.wire import FIXED_FIELDS, MANY, MAX_ELEMENTS, ONE, Fields
 
 MAX_EXTRA_BYTES: Final = 4096
@@ -39,8 +40,22 @@ _STATES: Final = {b"online": "online", b"offline": "offline"}
 _BLANKS: Final = b" \t\n\r"
 _MAX_ROUTES: Final = 500_000
 _FIXED: Final = len(FIXED_FIELDS)
-_ONE: Final = {kind: adapter.validator for kind, adapter in ONE.items()}
-_MANY: Final = {kind: adapter.validator for kind, adapter in MANY.items()}
+
+# A NamedTuple's own constructor takes twice as long, and these two are made for every reading.
+_new: Final = tuple.__new__
+
+
+@dataclass(frozen=True, slots=True)
+class _Wire:
+    """How the readings of one device are decoded."""
+
+    device: DeviceKey
+    one: Callable[[bytes], Fields]
+    many: Callable[[bytes], list[Fields]]
+    known: int
+    """How many fields the wire model has: what comes after them is not known."""
+    nothing: tuple[None, ...]
+    """The values of a reading that measured nothing."""
 
 
 class Decoder:
@@ -49,44 +64,54 @@ class Decoder:
     def __init__(self, limits: Limits) -> None:
         self._future = timedelta(seconds=limits.future_s)
         self._too_old = timedelta(seconds=limits.too_old_s)
-        self._routes: dict[str, Route] = {}
+        self._wires: dict[str, _Wire] = {}
+        self._set_window(datetime.now(UTC))
 
     def decode(self, message: Message) -> Sequence[Decoded]:
         """The units of a message; none where it carries nothing to keep (a result, or a cleared state)."""
-        route = self._routes.get(message.topic) or self._route(message.topic)
+        topic, payload, _, received_at, cut = message
+        wire = self._wires.get(topic)
+        if wire is None:
+            return self._first(message)
+        if cut is not None or len(payload) > MAX_PAYLOAD_BYTES:
+            return (Rejected(_too_large(message), message, None),)
+        if payload[:1] != b"{" and payload.lstrip(_BLANKS)[:1] == b"[":
+            return self._array(wire, message)
+        return (_unit(self._single(wire, payload, received_at), message, None),)
+
+    def _first(self, message: Message) -> Sequence[Decoded]:
+        """A message of a topic that is not remembered: a new one, or none of readings."""
+        route = parse_topic(message.topic)
         if isinstance(route, Rejection):
             return (Rejected(route, message, None),)
         if route.channel is not Channel.READINGS:
             return _state(route, message)
-        if message.cut is not None or len(message.payload) > MAX_PAYLOAD_BYTES:
-            return (Rejected(_too_large(message), message, None),)
-        if message.payload[:1] == b"[" or message.payload.lstrip(_BLANKS)[:1] == b"[":
-            return self._array(route.device, message)
-        content = self._single(route.device, message.payload, message.received_at)
-        return (_unit(content, message, None),)
+        if len(self._wires) >= _MAX_ROUTES:
+            self._wires.clear()
+        kind = route.device.kind
+        self._wires[message.topic] = _Wire(
+            device=route.device,
+            one=ONE[kind].validator.validate_json,
+            many=MANY[kind].validator.validate_json,
+            known=_FIXED + len(NAMES[kind]),
+            nothing=(None,) * len(NAMES[kind]),
+        )
+        return self.decode(message)
 
-    def _route(self, topic: str) -> Parsed:
-        route = parse_topic(topic)
-        if isinstance(route, Route):
-            if len(self._routes) >= _MAX_ROUTES:
-                self._routes.clear()
-            self._routes[topic] = route
-        return route
-
-    def _array(self, device: DeviceKey, message: Message) -> Sequence[Unit]:
+    def _array(self, wire: _Wire, message: Message) -> Sequence[Unit]:
         try:
-            found = _MANY[device.kind].validate_json(message.payload)
+            found = wire.many(message.payload)
         except ValidationError as error:
-            return self._one_by_one(device, message, error.errors(include_url=False)[0])
+            return self._one_by_one(wire, message, error.errors(include_url=False)[0])
         if not found:
             return (Rejected(_wrong_length(0), message, None),)
         received_at = message.received_at
         return [
-            _unit(self._reading(device, fields, received_at), message, position)
+            _unit(self._reading(wire, fields, received_at), message, position)
             for position, fields in enumerate(found)
         ]
 
-    def _one_by_one(self, device: DeviceKey, message: Message, first: ErrorDetails) -> Sequence[Unit]:
+    def _one_by_one(self, wire: _Wire, message: Message, first: ErrorDetails) -> Sequence[Unit]:
         """Something in the array is wrong: each element on its own, as if it had come alone."""
         if first["type"] == "json_invalid" and repaired(message.payload) is None:
             return (Rejected(not_json(first), message, None),)
@@ -94,54 +119,61 @@ class Decoder:
         if len(texts) > MAX_ELEMENTS:
             return (Rejected(_wrong_length(len(texts)), message, None),)
         return [
-            _unit(_of_element(position, self._single(device, text, message.received_at)), message, position)
+            _unit(_of_element(position, self._single(wire, text, message.received_at)), message, position)
             for position, text in enumerate(texts)
         ]
 
-    def _single(self, device: DeviceKey, payload: bytes, received_at: datetime) -> Reading | Rejection:
+    def _single(self, wire: _Wire, payload: bytes, received_at: datetime) -> Reading | Rejection:
         try:
-            fields = _ONE[device.kind].validate_json(payload)
+            fields = wire.one(payload)
         except ValidationError as error:
-            return self._second_look(device, payload, received_at, error)
-        return self._reading(device, fields, received_at)
+            return self._second_look(wire, payload, received_at, error.errors(include_url=False))
+        return self._reading(wire, fields, received_at)
 
     def _second_look(
-        self, device: DeviceKey, payload: bytes, received_at: datetime, error: ValidationError
+        self, wire: _Wire, payload: bytes, received_at: datetime, errors: list[ErrorDetails]
     ) -> Reading | Rejection:
         """Some well-formed JSON is refused by the fast parser; an unknown field must not sink a reading."""
-        errors = error.errors(include_url=False)
+        kind = wire.device.kind
         if errors[0]["type"] != "json_invalid":
-            return refusal(device.kind, errors, payload)
+            return refusal(kind, errors, payload)
         text = repaired(payload)
         if text is None:
             return not_json(errors[0])
         try:
-            fields = _ONE[device.kind].validate_json(text)
+            fields = wire.one(text)
         except ValidationError as again:
-            return refusal(device.kind, again.errors(include_url=False), payload)
-        return self._reading(device, fields, received_at)
+            return refusal(kind, again.errors(include_url=False), payload)
+        return self._reading(wire, fields, received_at)
 
-    def _reading(self, device: DeviceKey, fields: Fields, received_at: datetime) -> Reading | Rejection:
+    def _reading(self, wire: _Wire, fields: Fields, received_at: datetime) -> Reading | Rejection:
         """The reading of validated fields, which are in the order of the wire model."""
-        names = NAMES[device.kind]
-        known = _FIXED + len(names)
         items = tuple(fields.values())
-        text, seq, word = items[:_FIXED]
-        values = items[_FIXED:known]
+        known = wire.known
+        text = items[0]
         try:
             time = datetime.fromisoformat(text.upper() if text[-1] == "z" else text)
         except ValueError:
             return bad_timestamp(text)
-        if values.count(None) == len(names):
-            return _nothing_measured(names)
-        age = received_at - time
-        if age < -self._future or age > self._too_old:
+        values = items[_FIXED:known]
+        if values == wire.nothing:
+            return _nothing_measured(NAMES[wire.device.kind])
+        if received_at is not self._at:
+            self._set_window(received_at)
+        if not self._earliest <= time <= self._latest:
             return self._implausible(time, received_at)
         if time.tzinfo is not UTC:
             time = time.astimezone(UTC)
-        if word is None and len(items) == known:
-            return Reading(device, time, seq, values)
-        return _with_more(Reading(device, time, seq, values), word, list(fields.items())[known:])
+        reading = _new(Reading, (wire.device, time, items[1], values, 0, None, None))
+        if items[2] is None and len(items) == known:
+            return reading
+        return _with_more(reading, items[2], list(fields.items())[known:])
+
+    def _set_window(self, received_at: datetime) -> None:
+        """What is plausible of messages received at that moment, which many share."""
+        self._at = received_at
+        self._earliest = received_at - self._too_old
+        self._latest = received_at + self._future
 
     def _implausible(self, time: datetime, received_at: datetime) -> Rejection:
         """The device's clock is wrong, or the reading is older than what is still taken."""
@@ -160,7 +192,7 @@ class Decoder:
 
 def _unit(content: Reading | Rejection, message: Message, position: int | None) -> Unit:
     if isinstance(content, Reading):
-        return Received(content, message, position)
+        return _new(Received, (content, message, position))
     return Rejected(content, message, position)
 
 

@@ -73,6 +73,8 @@ class Account:
     stored: int = 0
     duplicate: int = 0
     rejected: Counter[Reason] = field(default_factory=Counter)
+    refused: list[tuple[Unit, Rejection]] = field(default_factory=list)
+    """What was rejected and why; also what counts as a duplicate, because its dead letter is kept already."""
     with_unknown_fields: int = 0
     unknown_fields_dropped: int = 0
     ids: dict[DeviceKey, int] = field(default_factory=dict)
@@ -89,12 +91,11 @@ class Flush:
         self._known = known
         self._live = live
         self._account = Account()
-        self._refused: list[tuple[Unit, Rejection]] = []
         self._dirty: list[tuple[IntArray, IntArray]] = []
 
     async def write(self, units: Sequence[Decoded]) -> Account:
         """Write all units. Raises psycopg.Error; a UniqueViolation says that `known` is out of date."""
-        self._refused = [(unit, unit.rejection) for unit in units if type(unit) is Rejected]
+        self._account.refused = [(unit, unit.rejection) for unit in units if type(unit) is Rejected]
         states = [unit for unit in units if type(unit) is StateUnit]
         parted = Parted()
         readings = [unit for unit in units if type(unit) is Received]
@@ -139,7 +140,7 @@ class Flush:
         return admitted
 
     def _admitted(self, units: list[Received], ids: Mapping[DeviceKey, int]) -> list[Received]:
-        self._refused += [(unit, _quota(unit)) for unit in units if unit.reading.device not in ids]
+        self._account.refused += [(unit, _quota(unit)) for unit in units if unit.reading.device not in ids]
         return [unit for unit in units if unit.reading.device in ids]
 
     async def _look_up_newest(
@@ -200,7 +201,7 @@ class Flush:
         account = self._account
         account.stored += len(part.readings) + len(met.late) + met.merged
         account.duplicate += met.duplicates
-        self._refused += met.conflicts
+        account.refused += met.conflicts
         for reading in part.readings:
             if reading.extra is not None:
                 account.with_unknown_fields += 1
@@ -232,10 +233,10 @@ class Flush:
             await set_states(self._connection, last)
 
     async def _write_letters(self) -> None:
-        if not self._refused:
+        if not self._account.refused:
             return
         letters = Letters()
-        made = [letters.of(unit, rejection) for unit, rejection in self._refused]
+        made = [letters.of(unit, rejection) for unit, rejection in self._account.refused]
         kept = await keep_dead_letters(self._connection, self._client, made)
         self._account.rejected = Counter(Reason(letter.reason) for letter in kept)
         self._account.duplicate += len(made) - len(kept)

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import uvicorn
-from prometheus_client import CollectorRegistry, make_asgi_app
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse
-from starlette.routing import Mount, Route
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
 
 Problems = Callable[[], dict[str, str | None]]
 """What ingest needs, and why it does not have it, in a sentence; None where it does."""
@@ -30,11 +30,14 @@ def create_app(registry: CollectorRegistry, problems: Problems) -> Starlette:
             status_code=200 if ready else 503,
         )
 
+    async def metrics(_request: Request) -> Response:
+        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+
     return Starlette(
         routes=[
             Route("/healthz", healthz),
             Route("/readyz", readyz),
-            Mount("/metrics", make_asgi_app(registry)),
+            Route("/metrics", metrics),
         ]
     )
 
