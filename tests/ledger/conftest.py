@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, LiteralString
 
+import numpy as np
 import pytest
 
+from services.analytics.recompute import Recomputer, Round
 from services.domain.conversion import SourceKey
 from services.domain.factors import Factor, FactorBook, parse_factors_csv
-from services.domain.ledger.hours import to_us
+from services.domain.ledger.hours import QUARTER_US, to_us
 from services.domain.ledger.kernel import Ledger, compute
 from services.domain.ledger.plan import Plan
 from services.domain.ledger.readings import readings_of
@@ -21,9 +23,16 @@ from services.domain.ledger.track import Window
 from services.domain.quantities import NAMES, STATUS_CODES, Kind, Status, quantity
 from services.domain.reading import DeviceKey, Reading
 from services.domain.registry.model import Registry
+from services.store.devices import create_devices
+from services.store.pool import Connection, connect
+from services.store.readings import copy_readings, mark_dirty, reading_row
+from services.store.registry import apply_registry, plan_registry
 
 ROOT = Path(__file__).resolve().parents[2]
 T0 = datetime(2026, 3, 1, tzinfo=UTC)
+NOW = datetime(2026, 3, 2, tzinfo=UTC)
+SINCE = "2020-01-01T00:00:00Z"
+_SOURCE = ("scope", "method", "carrier", "ended")
 
 
 def approx(value: object, *, rel: float | None = None, abs: float | None = None) -> Any:  # noqa: A002
@@ -116,34 +125,91 @@ def factors() -> tuple[Factor, ...]:
 MakeWorld = Callable[..., World]
 
 
+def site_of(
+    devices: Mapping[str, Mapping[str, Any]],
+    sources: Mapping[str, Mapping[str, Any]] | None = None,
+    timezone: str = "Asia/Shanghai",
+    **more: Any,
+) -> dict[str, Any]:
+    """A site of a registry. Facts without `from` have been so since 2020."""
+    site = {"timezone": timezone, "region": "CN-SH", "areas": {"a": {}}, "devices": {}, "sources": {}, **more}
+    for ref, facts in devices.items():
+        site["devices"][ref] = {"facts": facts.get("facts") or [{"from": SINCE, **facts}]}
+    for source, described in (sources or {}).items():
+        head = {name: described[name] for name in _SOURCE if name in described}
+        facts = {name: value for name, value in described.items() if name not in head}
+        site["sources"][source] = {**head, "facts": facts.get("facts") or [{"from": SINCE, **facts}]}
+    return site
+
+
 @pytest.fixture(scope="session")
 def world(factors: tuple[Factor, ...]) -> MakeWorld:
-    """Makes a world of one site, `s`: `world(devices={...}, sources={...}, timezone=...)`."""
+    """Makes a world of one site, `s`: `world(devices, sources, timezone, ...)`; see `site_of`."""
 
-    def make(
-        devices: Mapping[str, Mapping[str, Any]],
-        sources: Mapping[str, Mapping[str, Any]] | None = None,
-        timezone: str = "Asia/Shanghai",
-        **more: Any,
-    ) -> World:
-        site = {
-            "timezone": timezone,
-            "region": "CN-SH",
-            "areas": {"a": {}},
-            "devices": {},
-            "sources": {},
-            **more,
-        }
-        for ref, facts in devices.items():
-            entries = facts.get("facts") or [{"from": "2020-01-01T00:00:00Z", **facts}]
-            site["devices"][ref] = {"facts": entries}
-        for source, described in (sources or {}).items():
-            head = {
-                name: described[name] for name in ("scope", "method", "carrier", "ended") if name in described
-            }
-            facts = {name: value for name, value in described.items() if name not in head}
-            entries = facts.get("facts") or [{"from": "2020-01-01T00:00:00Z", **facts}]
-            site["sources"][source] = {**head, "facts": entries}
-        return World(factors, {"s": site})
+    def make(*arguments: Any, **more: Any) -> World:
+        return World(factors, {"s": site_of(*arguments, **more)})
 
     return make
+
+
+class Database:
+    """A database with a registry, into which readings come as ingest brings them."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self.recomputer = Recomputer()
+
+    def at_most(self, readings: int) -> None:
+        """Compute about so many readings at once."""
+        self.recomputer = Recomputer(readings)
+
+    async def apply(self, sites: Mapping[str, Any]) -> None:
+        """Put a registry in force."""
+        registry = Registry.model_validate({"version": 1, "sites": sites})
+        await apply_registry(self.connection, await plan_registry(self.connection, registry))
+        await self.connection.commit()
+
+    async def receive(self, readings: Iterable[Reading]) -> None:
+        """Store readings and note what they touch, in one transaction."""
+        rows = list(readings)
+        async with self.connection.transaction():
+            ids = await create_devices(self.connection, {row.device for row in rows})
+            for kind in Kind:
+                stored = [reading_row(ids[row.device], row, NOW) for row in rows if row.device.kind is kind]
+                await copy_readings(self.connection, kind, stored)
+            quarters = [to_us(row.time) // QUARTER_US for row in rows]
+            device_ids = [ids[row.device] for row in rows]
+            await mark_dirty(self.connection, np.array(device_ids), np.array(quarters))
+
+    async def run(self) -> list[Round]:
+        """Compute until nothing is left to do."""
+        rounds = []
+        while (done := await self.recomputer.run_once(self.connection)) != Round():
+            assert done is not None
+            rounds.append(done)
+        return rounds
+
+    async def fetch(self, query: LiteralString, *parameters: Any) -> list[tuple[Any, ...]]:
+        """The rows of a query."""
+        cursor = await self.connection.execute(query, parameters)
+        rows = await cursor.fetchall()
+        await self.connection.commit()
+        return rows
+
+    async def ledger(self) -> list[list[tuple[Any, ...]]]:
+        """All rows of the ledger, but for when they were computed."""
+        return [
+            await self.fetch("SELECT * FROM core.device_hour ORDER BY device_id, quantity, hour"),
+            await self.fetch("SELECT * FROM core.energy_hour ORDER BY device_id, hour"),
+            await self.fetch(
+                "SELECT (to_jsonb(h) - 'computed_at' - 'revision')::text FROM core.emission_hour h"
+                " ORDER BY source_id, basis, hour"
+            ),
+        ]
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    """A migrated database of the test's own."""
+    async with await connect(database_url, name="tests of the ledger") as connection:
+        yield Database(connection)

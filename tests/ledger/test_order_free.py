@@ -18,7 +18,7 @@ from services.domain.ledger.readings import State, readings_of
 from services.domain.ledger.track import Window
 from services.domain.quantities import NAMES, Kind, Status
 from services.domain.reading import DeviceKey, Reading
-from tests.ledger.conftest import T0, MakeWorld, World, approx, reading
+from tests.ledger.conftest import T0, MakeWorld, World, approx, reading, site_of
 
 METER = DeviceKey("s", Kind.METER, "m")
 FLOW = DeviceKey("s", Kind.FLOWMETER, "f")
@@ -76,20 +76,7 @@ EVENTS = [
 
 @pytest.fixture(scope="module")
 def plant(factors: Any) -> World:
-    site: dict[str, Any] = {"timezone": "Asia/Kolkata", "region": "CN-SH", "events": EVENTS}
-    since = {"from": "2020-01-01T00:00:00Z"}
-    site["devices"] = {
-        ref: each if "facts" in each else {"facts": [since | each]} for ref, each in DEVICES.items()
-    }
-    head = ("scope", "method", "carrier")
-    site["sources"] = {
-        name: {
-            **{key: each[key] for key in head},
-            "facts": [since | {key: value for key, value in each.items() if key not in head}],
-        }
-        for name, each in SOURCES.items()
-    }
-    return World(factors, {"s": site})
+    return World(factors, {"s": site_of(DEVICES, SOURCES, "Asia/Kolkata", events=EVENTS)})
 
 
 def some_readings(seed: int) -> list[Reading]:
@@ -196,9 +183,10 @@ def test_a_few_hours_alone_have_the_bits_they_have_among_all(
     window = Window(WHOLE[0] + first * HOUR_US, min(WHOLE[0] + (first + count) * HOUR_US, WHOLE[1]))
     context = [row for device in (METER, FLOW, CEMS) for row in Context().around(rows, device, window)]
     alone = plant.ledger(context, dict.fromkeys((METER, FLOW, CEMS), window), every_source(plant, window))
-    for part, among_all in zip(alone, whole, strict=True):
+    pairs: Any = zip(alone, whole, strict=True)
+    for part, among_all in pairs:
         inside = [row for row in among_all if window.begin_us <= to_us(row.hour) < window.end_us]
-        assert part == inside
+        assert list(part) == inside
 
 
 @given(steps=st.lists(st.tuples(st.floats(1.0, 20_000.0), st.floats(0.0, 50.0)), min_size=1, max_size=60))

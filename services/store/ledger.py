@@ -1,0 +1,310 @@
+"""What the ledger reads: its work, the neighbours of a stretch of time, and the readings themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from psycopg import sql
+
+from services.domain.arrays import FloatArray
+from services.domain.quantities import NAMES, QUANTITIES, Kind
+from services.domain.reading import DeviceKey
+from services.store.pool import Connection
+from services.store.schema import reading_table
+
+# Any number: one ledger worker computes at a time.
+_LOCK_KEY: Final = 0x6C65_6467_6572
+_SECOND_US: Final = 1_000_000
+
+
+class Dirty(NamedTuple):
+    """Touched quarter hours (number of 900 s since 1970), as ingest noted them."""
+
+    ids: list[int]
+    device_ids: npt.NDArray[np.int64]
+    quarters: npt.NDArray[np.int64]
+
+
+class DirtyRange(NamedTuple):
+    """A stretch of a device's time that a registry or factor change re-opened."""
+
+    id: int
+    device_id: int
+    from_time: datetime
+    to_time: datetime
+
+
+class Versions(NamedTuple):
+    """Of what the ledger follows from, beside the readings; they differ where anything was added."""
+
+    registry: int
+    factors: int
+
+
+class Stretch(NamedTuple):
+    """Some time of a device: `begin` is in it, `end` is not."""
+
+    device_id: int
+    begin: datetime
+    end: datetime
+
+
+class Neighbours(NamedTuple):
+    """The hours nearest to a stretch, on either side, in which a quantity has readings that count; None:
+    there is none. `inside`: whether the stretch itself has."""
+
+    device_id: int
+    quantity: int
+    before: datetime | None
+    after: datetime | None
+    inside: bool
+
+
+class RawReadings(NamedTuple):
+    """Stored readings of one kind as columns, in any order. Times in microseconds since 1970, NaN where not
+    sent."""
+
+    device_id: npt.NDArray[np.int64]
+    time: npt.NDArray[np.int64]
+    received_at: npt.NDArray[np.int64]
+    status: npt.NDArray[np.int64]
+    quantity_status: Sequence[str | None]
+    values: Mapping[str, FloatArray]
+
+
+class _Statements:
+    """The statements of one kind, from its definition."""
+
+    def __init__(self, kind: Kind) -> None:
+        table = sql.Identifier(*reading_table(kind).split("."))
+        values = [
+            sql.SQL("r.{}::integer::float8" if each.boolean else "r.{}").format(sql.Identifier(each.name))
+            for each in QUANTITIES[kind]
+        ]
+        self.registers = tuple(each for each in QUANTITIES[kind] if each.register)
+        sent = [
+            sql.SQL("bool_or(r.{} IS NOT NULL)").format(sql.Identifier(each.name)) for each in self.registers
+        ]
+        self.read = sql.SQL(_READ).format(table=table, values=sql.SQL(", ").join(values))
+        self.sent = sql.SQL(_SENT).format(table=table, sent=sql.SQL(", ").join(sent)) if sent else None
+        self.extent = sql.SQL(_EXTENT).format(table=table)
+        self.earlier = sql.SQL(_EARLIER).format(table=table)
+
+
+# OFFSET 0 holds the planner to a look at the key for each stretch, in its own chunks alone.
+_READ: Final = """
+SELECT r.device_id, date_part('epoch', r.time), date_part('epoch', r.received_at), r.status,
+    r.quantity_status::text, {values}
+FROM unnest(%(device_ids)s::integer[], %(begins)s::timestamptz[], %(ends)s::timestamptz[])
+    AS wanted (device_id, begins, ends)
+CROSS JOIN LATERAL (
+    SELECT * FROM {table} r
+    WHERE r.device_id = wanted.device_id AND r.time >= wanted.begins AND r.time < wanted.ends
+        AND r.time >= %(low)s AND r.time < %(high)s
+    OFFSET 0
+) AS r
+"""
+
+_SENT: Final = """
+SELECT wanted.device_id, found.*
+FROM unnest(%(device_ids)s::integer[], %(begins)s::timestamptz[], %(ends)s::timestamptz[])
+    AS wanted (device_id, begins, ends)
+CROSS JOIN LATERAL (
+    SELECT {sent} FROM {table} r
+    WHERE r.device_id = wanted.device_id AND r.time >= wanted.begins AND r.time < wanted.ends
+        AND r.time >= %(low)s AND r.time < %(high)s
+) AS found
+"""
+
+_EXTENT: Final = """
+SELECT wanted.device_id, first.time, last.time
+FROM unnest(%s::integer[]) AS wanted (device_id)
+CROSS JOIN LATERAL (
+    SELECT r.time FROM {table} r WHERE r.device_id = wanted.device_id ORDER BY r.time LIMIT 1
+) AS first
+CROSS JOIN LATERAL (
+    SELECT r.time FROM {table} r WHERE r.device_id = wanted.device_id ORDER BY r.time DESC LIMIT 1
+) AS last
+"""
+
+_EARLIER: Final = """
+SELECT wanted.number, min(found.time)
+FROM unnest(%s::integer[], %s::timestamptz[]) WITH ORDINALITY AS wanted (device_id, before, number)
+CROSS JOIN LATERAL (
+    SELECT r.time FROM {table} r
+    WHERE r.device_id = wanted.device_id AND r.time < wanted.before
+    ORDER BY r.time DESC
+    LIMIT %s
+) AS found
+GROUP BY wanted.number
+"""
+
+_STATEMENTS: Final = MappingProxyType({kind: _Statements(kind) for kind in Kind})
+
+# By the primary key, from the stretch outwards: rows without readings are the hours of an outage.
+_NEIGHBOURS: Final = """
+SELECT wanted.device_id, q.code, before.hour, after.hour, inside.hour IS NOT NULL
+FROM unnest(%(device_ids)s::integer[], %(begins)s::timestamptz[], %(ends)s::timestamptz[])
+    AS wanted (device_id, begins, ends)
+CROSS JOIN unnest(%(quantities)s::smallint[]) AS q (code)
+LEFT JOIN LATERAL (
+    SELECT h.hour FROM core.device_hour h
+    WHERE h.device_id = wanted.device_id AND h.quantity = q.code AND h.hour < wanted.begins AND h.readings > 0
+    ORDER BY h.hour DESC LIMIT 1
+) AS before ON true
+LEFT JOIN LATERAL (
+    SELECT h.hour FROM core.device_hour h
+    WHERE h.device_id = wanted.device_id AND h.quantity = q.code AND h.hour >= wanted.ends AND h.readings > 0
+    ORDER BY h.hour LIMIT 1
+) AS after ON true
+LEFT JOIN LATERAL (
+    SELECT h.hour FROM core.device_hour h
+    WHERE h.device_id = wanted.device_id AND h.quantity = q.code AND h.readings > 0
+        AND h.hour >= wanted.begins AND h.hour < wanted.ends
+    LIMIT 1
+) AS inside ON true
+WHERE before.hour IS NOT NULL OR after.hour IS NOT NULL OR inside.hour IS NOT NULL
+"""
+
+
+async def lock_ledger(connection: Connection) -> bool:
+    """Be the one who computes, until the transaction ends; False where another session is."""
+    cursor = await connection.execute("SELECT pg_try_advisory_xact_lock(%s)", [_LOCK_KEY])
+    return await cursor.fetchone() == (True,)
+
+
+async def read_dirty(connection: Connection, limit: int) -> Dirty:
+    """The oldest `limit` flushes of ingest that the ledger has before it."""
+    cursor = await connection.execute(
+        "SELECT dirty_id, device_ids, quarters FROM core.dirty ORDER BY dirty_id LIMIT %s",
+        [limit],
+        binary=True,
+    )
+    rows = await cursor.fetchall()
+    return Dirty(
+        [dirty_id for dirty_id, _, _ in rows],
+        np.array([each for _, device_ids, _ in rows for each in device_ids], np.int64),
+        np.array([each for _, _, quarters in rows for each in quarters], np.int64),
+    )
+
+
+async def read_dirty_ranges(connection: Connection, limit: int) -> list[DirtyRange]:
+    """The oldest `limit` stretches that a registry or factor change re-opened."""
+    cursor = await connection.execute(
+        "SELECT dirty_id, device_id, from_time, to_time FROM core.dirty_range ORDER BY dirty_id LIMIT %s",
+        [limit],
+    )
+    return [DirtyRange(*row) for row in await cursor.fetchall()]
+
+
+async def delete_dirty(connection: Connection, ids: Collection[int], ranges: Collection[int]) -> None:
+    """What was computed is done."""
+    await connection.execute("DELETE FROM core.dirty WHERE dirty_id = ANY (%s)", [list(ids)])
+    if ranges:
+        await connection.execute("DELETE FROM core.dirty_range WHERE dirty_id = ANY (%s)", [list(ranges)])
+
+
+async def versions(connection: Connection) -> Versions:
+    """The newest registry and factor; cheap, to see whether they changed."""
+    cursor = await connection.execute(
+        "SELECT coalesce((SELECT max(version_id) FROM core.registry_version), 0),"
+        " coalesce((SELECT max(factor_id) FROM core.factor), 0)"
+    )
+    row = await cursor.fetchone()
+    assert row is not None, "two scalar subqueries always give a row"
+    return Versions(*row)
+
+
+async def device_keys(connection: Connection, ids: Collection[int]) -> dict[int, DeviceKey]:
+    """Who the devices with these ids are."""
+    cursor = await connection.execute(
+        "SELECT device_id, site, kind, device FROM core.device WHERE device_id = ANY (%s)", [list(ids)]
+    )
+    return {key: DeviceKey(site, Kind(kind), device) for key, site, kind, device in await cursor.fetchall()}
+
+
+async def extents(
+    connection: Connection, kind: Kind, device_ids: Collection[int]
+) -> dict[int, tuple[datetime, datetime]]:
+    """The first and the last stored reading of each device that has any."""
+    cursor = await connection.execute(_STATEMENTS[kind].extent, [list(device_ids)])
+    return {device_id: (first, last) for device_id, first, last in await cursor.fetchall()}
+
+
+async def neighbours(connection: Connection, kind: Kind, stretches: Collection[Stretch]) -> list[Neighbours]:
+    """The neighbours of each stretch, of one kind of devices, in the ledger as it stands."""
+    codes = [each.code for each in QUANTITIES[kind]]
+    cursor = await connection.execute(_NEIGHBOURS, {**_columns(stretches), "quantities": codes})
+    return [Neighbours(*row) for row in await cursor.fetchall()]
+
+
+async def registers_sent(
+    connection: Connection, kind: Kind, stretches: Collection[Stretch]
+) -> set[tuple[int, int]]:
+    """Device and code of the registers that have any value in the device's stretches."""
+    statements = _STATEMENTS[kind]
+    if statements.sent is None or not stretches:
+        return set()
+    cursor = await connection.execute(statements.sent, {**_columns(stretches), **_bounds(stretches)})
+    return {
+        (device_id, register.code)
+        for device_id, *sent in await cursor.fetchall()
+        for register, some in zip(statements.registers, sent, strict=True)
+        if some
+    }
+
+
+async def backed_up(
+    connection: Connection, kind: Kind, stretches: Sequence[Stretch], readings: int
+) -> list[Stretch]:
+    """The stretches, each begun so many readings earlier (or with the device's first)."""
+    device_ids, begins = [each.device_id for each in stretches], [each.begin for each in stretches]
+    cursor = await connection.execute(_STATEMENTS[kind].earlier, [device_ids, begins, readings])
+    earlier: dict[int, datetime] = dict(await cursor.fetchall())
+    return [
+        each._replace(begin=earlier.get(number, each.begin)) for number, each in enumerate(stretches, start=1)
+    ]
+
+
+async def read_readings(connection: Connection, kind: Kind, stretches: Collection[Stretch]) -> RawReadings:
+    """All readings of the stretches, which must not overlap within a device."""
+    rows: list[tuple[Any, ...]] = []
+    if stretches:
+        cursor = await connection.execute(
+            _STATEMENTS[kind].read, {**_columns(stretches), **_bounds(stretches)}, binary=True
+        )
+        rows = await cursor.fetchall()
+    columns: list[Sequence[Any]] = list(zip(*rows, strict=True)) or [()] * (5 + len(NAMES[kind]))
+    device_id, time, received_at, status, quantity_status, *values = columns
+    return RawReadings(
+        np.array(device_id, np.int64),
+        _microseconds(time),
+        _microseconds(received_at),
+        np.array(status, np.int64),
+        quantity_status,
+        {name: np.array(column, np.float64) for name, column in zip(NAMES[kind], values, strict=True)},
+    )
+
+
+def _microseconds(seconds: Sequence[float]) -> npt.NDArray[np.int64]:
+    """Exact until the year 2106, where a double of seconds no longer holds every microsecond."""
+    return np.rint(np.array(seconds, np.float64) * _SECOND_US).astype(np.int64)
+
+
+def _columns(stretches: Iterable[Stretch]) -> dict[str, list[Any]]:
+    rows = list(stretches)
+    return {
+        "device_ids": [row.device_id for row in rows],
+        "begins": [row.begin for row in rows],
+        "ends": [row.end for row in rows],
+    }
+
+
+def _bounds(stretches: Collection[Stretch]) -> dict[str, datetime]:
+    """Around all stretches: these let the planner leave out chunks."""
+    return {"low": min(each.begin for each in stretches), "high": max(each.end for each in stretches)}

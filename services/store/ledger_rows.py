@@ -1,0 +1,228 @@
+"""What the ledger writes: rows that changed, and away with those that no longer follow from anything."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final, LiteralString, NamedTuple
+
+from psycopg import sql
+
+from services.domain.conversion import SourceKey
+from services.domain.ledger.rows import DeviceHour, EmissionHour, EnergyHour
+from services.domain.reading import DeviceKey
+from services.store.pool import Connection
+
+
+class Span(NamedTuple):
+    """The time of a device or source of which all rows are given: `begin` is in it, `end` is not."""
+
+    id: int
+    begin: datetime
+    end: datetime
+
+
+class Written(NamedTuple):
+    """How many rows were added or changed, and how many removed."""
+
+    changed: int
+    removed: int
+
+
+# A row that is there already as it should be is left alone: it keeps its time of computation and costs no
+# write. LATERAL with LIMIT 1 holds the planner to a look at the key for each row.
+_WRITE: Final = """
+INSERT INTO {table} AS h ({columns})
+SELECT n.*
+FROM unnest({arrays}) AS n ({columns})
+LEFT JOIN LATERAL (
+    SELECT ({stored}) IS NOT DISTINCT FROM ({new}) AS same
+    FROM {table} o
+    WHERE ({stored_key}) = ({new_key})
+    LIMIT 1
+) AS found ON true
+WHERE found.same IS NOT TRUE
+ON CONFLICT ({key}) DO UPDATE SET {assignments}
+"""
+
+_REMOVE: Final = """
+DELETE FROM {table} h
+USING unnest(%(ids)s::integer[], %(begins)s::timestamptz[], %(ends)s::timestamptz[])
+    AS whole (id, begins, ends)
+WHERE h.{id} = whole.id AND h.hour >= whole.begins AND h.hour < whole.ends
+    AND h.hour >= %(low)s AND h.hour < %(high)s
+    AND ({old_key}) NOT IN (SELECT * FROM unnest({key_arrays}))
+"""
+
+# A change of an hour that was final (the view api.emissions_hourly says when) is a restatement: a revision.
+# What this same transaction wrote before nobody has seen.
+_RESTATED: Final = """
+computed_at = now(), revision = h.revision + CASE
+    WHEN now() >= h.hour + interval '1 hour' + interval '7 days' AND NOT h.factor_provisional
+        AND h.computed_at < now() THEN 1
+    ELSE 0 END
+"""
+
+_LAST_RECEIVED: Final = """
+UPDATE core.device d
+SET last_received_at = heard.at
+FROM unnest(%s::integer[], %s::timestamptz[]) AS heard (device_id, at)
+WHERE d.device_id = heard.device_id AND (d.last_received_at IS NULL OR d.last_received_at < heard.at)
+"""
+
+
+class _Table:
+    """The statements of one table of the ledger; `key` are its first columns, of which the first is the
+    id."""
+
+    def __init__(
+        self,
+        name: str,
+        key: Mapping[str, str],
+        values: Mapping[str, str],
+        besides: LiteralString | None = None,
+    ) -> None:
+        def names(columns: Collection[str], alias: str | None = None) -> sql.Composed:
+            parts = [sql.Identifier(*((alias, each) if alias else (each,))) for each in columns]
+            return sql.SQL(", ").join(parts)
+
+        columns = {**key, **values}
+        assignments: list[sql.Composable] = [
+            sql.SQL("{0} = excluded.{0}").format(sql.Identifier(each)) for each in values
+        ]
+        if besides is not None:
+            assignments.append(sql.SQL(besides))
+        table = sql.Identifier("core", name)
+        self.width: Final = len(columns)
+        self.key_width: Final = len(key)
+        self.write: Final = sql.SQL(_WRITE).format(
+            table=table,
+            columns=names(columns),
+            arrays=sql.SQL(", ").join(sql.SQL("%s::" + each + "[]") for each in columns.values()),
+            stored=names(values, "o"),
+            new=names(values, "n"),
+            stored_key=names(key, "o"),
+            new_key=names(key, "n"),
+            key=names(key),
+            assignments=sql.SQL(", ").join(assignments),
+        )
+        self.remove: Final = sql.SQL(_REMOVE).format(
+            table=table,
+            id=sql.Identifier(next(iter(key))),
+            old_key=names(key, "h"),
+            key_arrays=sql.SQL(", ").join(
+                sql.SQL(f"%(key_{index})s::{each}[]") for index, each in enumerate(key.values())
+            ),
+        )
+
+
+_DEVICE_HOUR: Final = _Table(
+    "device_hour",
+    {"device_id": "integer", "hour": "timestamptz", "quantity": "smallint"},
+    {
+        "readings": "integer",
+        "min": "float8",
+        "max": "float8",
+        "mean": "float8",
+        "first": "float8",
+        "last": "float8",
+        "consumption": "float8",
+        "coverage": "float8",
+        "estimated": "boolean",
+    },
+)
+
+_ENERGY_HOUR: Final = _Table(
+    "energy_hour",
+    {"device_id": "integer", "hour": "timestamptz"},
+    {
+        "area": "text",
+        "carrier": "text",
+        "amount": "float8",
+        "unit": "text",
+        "energy_kwh": "float8",
+        "in_total": "boolean",
+        "coverage": "float8",
+        "estimated": "boolean",
+    },
+)
+
+_EMISSION_HOUR: Final = _Table(
+    "emission_hour",
+    {"source_id": "integer", "basis": "text", "hour": "timestamptz"},
+    {
+        "area": "text",
+        "activity": "float8",
+        "activity_unit": "text",
+        "co2_kg": "float8",
+        "ch4_kg": "float8",
+        "n2o_kg": "float8",
+        "co2e_kg": "float8",
+        "biogenic_co2_kg": "float8",
+        "gwp_set": "text",
+        "factor": "text",
+        "factor_provisional": "boolean",
+        "in_total": "boolean",
+        "uncertainty_pct": "float8",
+        "coverage": "float8",
+        "estimated": "boolean",
+        "missing_reason": "text",
+    },
+    _RESTATED,
+)
+
+
+async def write_device_hours(
+    connection: Connection, rows: Sequence[DeviceHour], ids: Mapping[DeviceKey, int], spans: Collection[Span]
+) -> Written:
+    """Make `rows` the device-hours of the spans.
+
+    Raises KeyError for a device without an id, psycopg.Error.
+    """
+    return await _write(connection, _DEVICE_HOUR, [(ids[row.device], *row[1:]) for row in rows], spans)
+
+
+async def write_energy_hours(
+    connection: Connection, rows: Sequence[EnergyHour], ids: Mapping[DeviceKey, int], spans: Collection[Span]
+) -> Written:
+    """Make `rows` the energy view's hours of the spans. Raises as `write_device_hours`."""
+    return await _write(connection, _ENERGY_HOUR, [(ids[row.device], *row[1:]) for row in rows], spans)
+
+
+async def write_emission_hours(
+    connection: Connection,
+    rows: Sequence[EmissionHour],
+    ids: Mapping[SourceKey, int],
+    spans: Collection[Span],
+) -> Written:
+    """Make `rows` the emissions of the spans; a changed hour that was final gets a new revision.
+
+    Raises KeyError for a source without an id, psycopg.Error.
+    """
+    values = [(ids[SourceKey(*row.source[:2])], row.source.basis, *row[1:]) for row in rows]
+    return await _write(connection, _EMISSION_HOUR, values, spans)
+
+
+async def note_received(connection: Connection, received_at: Mapping[int, datetime]) -> None:
+    """When a reading of each device, by id, last arrived; what is older than noted changes nothing."""
+    await connection.execute(_LAST_RECEIVED, [list(received_at), list(received_at.values())])
+
+
+async def _write(
+    connection: Connection, table: _Table, rows: Sequence[tuple[Any, ...]], spans: Collection[Span]
+) -> Written:
+    if not spans:
+        return Written(0, 0)
+    columns = [list(column) for column in zip(*rows, strict=True)] or [[] for _ in range(table.width)]
+    whole = {
+        "ids": [span.id for span in spans],
+        "begins": [span.begin for span in spans],
+        "ends": [span.end for span in spans],
+        # Around all spans: these let the planner leave out chunks.
+        "low": min(span.begin for span in spans),
+        "high": max(span.end for span in spans),
+        **{f"key_{index}": columns[index] for index in range(table.key_width)},
+    }
+    removed = (await connection.execute(table.remove, whole)).rowcount
+    changed = (await connection.execute(table.write, columns)).rowcount if rows else 0
+    return Written(changed, removed)
