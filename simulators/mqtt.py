@@ -198,12 +198,18 @@ class Connection:
 
     def _on_acknowledged(self, mid: int, reason: ReasonCode) -> None:
         message = self._pending.pop(mid, None)
-        if message is None:  # the retained state of a device
-            return
-        self._slots.release()
         if reason.is_failure:
-            self._failed = BrokerError(f"the broker refuses a message to {message.topic}: {reason}")
-        else:
+            topic = self._states[0] if message is None else message.topic
+            self._failed = BrokerError(f"the broker refuses a message to {topic}: {reason}")
+        elif message is not None:
             self._acknowledged(message)
-        if not self._pending:
-            self._idle.set()
+        if message is not None:  # not the retained state of a device
+            self._slots.release()
+        if self._failed is not None or not self._pending:
+            self._wake()
+
+    def _wake(self) -> None:
+        """Let those who wait look whether all is acknowledged, or lost."""
+        self._idle.set()
+        if self._failed is not None:
+            self._slots.release()

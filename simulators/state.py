@@ -38,7 +38,11 @@ class StateStore:
         except BlockingIOError as error:
             self._lock.close()
             raise StateError(f"another simulator is using {self._folder}") from error
-        self._load(self._folder / _FILE)
+        try:
+            self._load(self._folder / _FILE)
+        except StateError:
+            self._lock.close()
+            raise
         return self
 
     def __exit__(
@@ -71,7 +75,7 @@ class StateStore:
         document = {
             "version": _VERSION,
             "seed": self._seed,
-            "devices": {device: _to_json(state) for device, state in self._devices.items()},
+            "devices": {device: state_to_json(state) for device, state in self._devices.items()},
         }
         target = self._folder / _FILE
         temporary = target.with_suffix(".new")
@@ -90,12 +94,13 @@ class StateStore:
             if document["version"] != _VERSION:
                 raise StateError(f"{path} was written by another version of the simulators")
             self._seed = int(document["seed"])
-            self._devices = {device: _from_json(each) for device, each in document["devices"].items()}
+            self._devices = {device: state_from_json(each) for device, each in document["devices"].items()}
         except (ValueError, KeyError, TypeError) as error:
             raise StateError(f"{path} is not a state of the simulators ({error})") from error
 
 
-def _to_json(state: DeviceState) -> dict[str, Any]:
+def state_to_json(state: DeviceState) -> dict[str, Any]:
+    """A device's state as JSON values."""
     return {
         "born": state.born,
         "at": state.at,
@@ -106,7 +111,8 @@ def _to_json(state: DeviceState) -> dict[str, Any]:
     }
 
 
-def _from_json(document: dict[str, Any]) -> DeviceState:
+def state_from_json(document: dict[str, Any]) -> DeviceState:
+    """The inverse of `state_to_json`. Raises KeyError, ValueError or TypeError for anything else."""
     return DeviceState(
         born=int(document["born"]),
         at=int(document["at"]),

@@ -110,8 +110,10 @@ class DistrictHeat(Process):
         supply_c = 78.0 + 20.0 * demand + 1.0 * self._supply(t)
         return_c = supply_c - (17.0 + 10.0 * demand) + 0.8 * self._return(t)
         gauge_kpa = 600.0 + 8.0 * self._pressure(t)
-        density = water.liquid_density_kg_per_m3(supply_c, gauge_kpa + _STANDARD_ATMOSPHERE_KPA)
-        drop_kj_per_kg = water.liquid_enthalpy_kj_per_kg(supply_c) - water.liquid_enthalpy_kj_per_kg(return_c)
+        pressure = gauge_kpa + _STANDARD_ATMOSPHERE_KPA
+        density = water.liquid_density_kg_per_m3(supply_c, pressure)
+        drop_kj_per_kg = water.liquid_enthalpy_kj_per_kg(supply_c, pressure)
+        drop_kj_per_kg = drop_kj_per_kg - water.liquid_enthalpy_kj_per_kg(return_c, pressure)
         heat_gj_h = flow * density * drop_kj_per_kg / 1e6
         return {
             "flow_m3_h": flow,
