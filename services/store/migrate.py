@@ -198,8 +198,8 @@ async def _need_timescaledb(connection: Connection) -> None:
             "This role may not create the extension timescaledb: run `CREATE EXTENSION timescaledb` "
             "in this database as a superuser, then migrate again."
         ) from error
-    except psycopg.OperationalError as error:
-        # The server ends the session with a FATAL error that says so.
+    except psycopg.Error as error:
+        # The server ends the session with an error of no class of its own, which says so.
         if "preload" not in str(error):
             raise
         raise MigrationError(

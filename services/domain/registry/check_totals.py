@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
-from itertools import combinations
+from itertools import chain
 from typing import Final, NamedTuple
 
 from services.domain.quantities import Kind
@@ -24,32 +24,42 @@ class _Flow(NamedTuple):
 class _Counted(NamedTuple):
     """A source that is in the total at some instant."""
 
-    source: str
+    name: str
     facts: SourceFacts
-    flows: frozenset[_Flow]
+    flows: tuple[_Flow, ...]
+
+
+class _Clash(NamedTuple):
+    """Two sources that would count the same (or one twice); the message is about the other."""
+
+    one: str
+    other: str
+    message: str
 
 
 def check_totals(scope: SiteScope) -> Iterator[Problem]:
     """What would count twice, at any time; each pair of sources once."""
-    reported: set[tuple[str, str]] = set()
+    reported: set[frozenset[str]] = set()
     for at in _moments(scope):
         counted = _counted(scope, at)
-        for one in counted:
-            for message in _within(scope, one, at):
-                if (one.source, one.source) not in reported:
-                    reported.add((one.source, one.source))
-                    yield _problem(scope, one, at, message)
-        for one, other in combinations(counted, 2):
-            clash = _between(scope, one, other, at)
-            if clash is not None and (one.source, other.source) not in reported:
-                reported.add((one.source, other.source))
-                yield _problem(scope, other, at, clash)
+        clashes = chain(_same_flow(counted), _two_routes(counted), _main_and_submeter(scope, counted, at))
+        for one, other, message in clashes:
+            if frozenset((one, other)) not in reported:
+                reported.add(frozenset((one, other)))
+                index = entry_in_force(scope.site.sources[other].facts, at)
+                yield Problem((*scope.place, "sources", other, "facts", index), message)
 
 
 def _moments(scope: SiteScope) -> list[datetime]:
+    """When what is counted may change: with facts of sources, and with the main meters of devices."""
     of_sources = {at for source in scope.site.sources.values() for at in begins(source.facts)}
-    of_devices = {at for device in scope.site.devices.values() for at in begins(device.facts)}
-    return sorted(of_sources | of_devices)
+    of_mains = {
+        entry.from_
+        for device in scope.site.devices.values()
+        for entry in device.facts
+        if "submeter_of" in entry.model_fields_set
+    }
+    return sorted(of_sources | of_mains)
 
 
 def _counted(scope: SiteScope, at: datetime) -> list[_Counted]:
@@ -61,8 +71,8 @@ def _counted(scope: SiteScope, at: datetime) -> list[_Counted]:
     return found
 
 
-def _flows(scope: SiteScope, facts: SourceFacts) -> frozenset[_Flow]:
-    return frozenset(
+def _flows(scope: SiteScope, facts: SourceFacts) -> tuple[_Flow, ...]:
+    return tuple(
         _Flow(ref, scope.kind(ref) == Kind.METER and facts.quantity == _EXPORT)
         for ref in source_devices(facts)
     )
@@ -71,39 +81,41 @@ def _flows(scope: SiteScope, facts: SourceFacts) -> frozenset[_Flow]:
 _EXPORT: Final = "energy_export_kwh"
 
 
-def _problem(scope: SiteScope, counted: _Counted, at: datetime, message: str) -> Problem:
-    source = scope.site.sources[counted.source]
-    index = entry_in_force(source.facts, at)
-    return Problem((*scope.place, "sources", counted.source, "facts", index), message)
-
-
-def _within(scope: SiteScope, one: _Counted, at: datetime) -> Iterator[str]:
-    """A main meter and its own sub-meter in one source."""
-    devices = {flow.device for flow in one.flows}
-    for device in sorted(devices):
-        for main in sorted(scope.main_meters(device, at) & devices):
-            yield f"counts {device} twice, as it is also in its main meter {main}: keep one of them."
-
-
-def _between(scope: SiteScope, one: _Counted, other: _Counted, at: datetime) -> str | None:
-    """What two sources in the total would both count; None where nothing."""
-    if one.source == other.facts.reconciles_with or other.source == one.facts.reconciles_with:
-        return (
-            f"is in the total together with {one.source}, with which it reconciles: they are two routes of "
-            "the same carbon; set `in_total: false` on one."
-        )
-    shared = sorted(flow.device for flow in one.flows & other.flows)
-    if shared:
-        return (
-            f"counts {shared[0]} in the total, and so does {one.source}: the same amount would count twice; "
-            "set `in_total: false` on one."
-        )
-    for low, high in ((one, other), (other, one)):
-        for flow in sorted(low.flows):
-            above = scope.main_meters(flow.device, at) & {each.device for each in high.flows}
-            if above:
-                return (
-                    f"and {one.source} both count {flow.device}, whose main meter is {min(above)}, in the "
-                    "total: set `in_total: false` on the sub-meter's source."
+def _same_flow(counted: list[_Counted]) -> Iterator[_Clash]:
+    owners: dict[_Flow, str] = {}
+    for source in counted:
+        for flow in source.flows:
+            owner = owners.setdefault(flow, source.name)
+            if owner != source.name:
+                message = (
+                    f"counts {flow.device} in the total, and so does {owner}: the same amount would count "
+                    "twice; set `in_total: false` on one."
                 )
-    return None
+                yield _Clash(owner, source.name, message)
+
+
+def _two_routes(counted: list[_Counted]) -> Iterator[_Clash]:
+    names = {source.name for source in counted}
+    for source in counted:
+        other = source.facts.reconciles_with
+        if other is not None and other in names and other != source.name:
+            message = (
+                f"is in the total together with {other}, with which it reconciles: they are two routes of "
+                "the same carbon; set `in_total: false` on one."
+            )
+            yield _Clash(other, source.name, message)
+
+
+def _main_and_submeter(scope: SiteScope, counted: list[_Counted], at: datetime) -> Iterator[_Clash]:
+    owners = {flow: source.name for source in counted for flow in source.flows}
+    for source in counted:
+        for flow in source.flows:
+            for main in sorted(scope.main_meters(flow.device, at)):
+                owner = owners.get(flow._replace(device=main))
+                if owner is not None:
+                    also = "" if owner == source.name else f"{owner} counts "
+                    message = (
+                        f"counts {flow.device} in the total, and {also}its main meter {main}: the same amount "
+                        "would count twice; keep the main meter."
+                    )
+                    yield _Clash(owner, source.name, message)
