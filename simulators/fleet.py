@@ -92,26 +92,31 @@ class Fleet:
     async def run(self, stop: asyncio.Event, on_progress: OnProgress | None = None) -> Report:
         """Publish until `stop` is set and everything is acknowledged, or the grace is over. Raises
         SimulatorError."""
-        with self._store:
-            now = self._clock.now()
-            plan = self._make_devices(now)
-            report = Report(
-                Tally(), self._journal, self._devices, plan.sources, self._missing, self._unacknowledged
-            )
-            self._report = report
-            begin = min(device.state.due for device in self._devices.values())
-            pace = Pace(self._clock, begin, now, self._config.speed)
-            groups = [_Group(self, members, pace, stop) for members in self._grouped()]
-            try:
-                async with asyncio.TaskGroup() as tasks:
-                    running = [tasks.create_task(group.run(), name="devices") for group in groups]
-                    tasks.create_task(self._watch(running, stop, groups, on_progress), name="watch")
-            except* SimulatorError as failures:
-                raise _first(failures) from None
-            finally:
-                self._store.save()
-                self._journal.close()
-            return report
+        try:
+            with self._store:
+                return await self._run(stop, on_progress)
+        finally:
+            self._journal.close()
+
+    async def _run(self, stop: asyncio.Event, on_progress: OnProgress | None) -> Report:
+        now = self._clock.now()
+        plan = self._make_devices(now)
+        report = Report(
+            Tally(), self._journal, self._devices, plan.sources, self._missing, self._unacknowledged
+        )
+        self._report = report
+        begin = min(device.state.due for device in self._devices.values())
+        pace = Pace(self._clock, begin, now, self._config.speed)
+        groups = [_Group(self, members, pace, stop) for members in self._grouped()]
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                running = [tasks.create_task(group.run(), name="devices") for group in groups]
+                tasks.create_task(self._watch(running, stop, groups, on_progress), name="watch")
+        except* SimulatorError as failures:
+            raise _first(failures) from None
+        finally:
+            self._store.save()
+        return report
 
     def acknowledged(self, message: Message) -> None:
         """Account for a message that the broker has."""

@@ -98,7 +98,7 @@ def replay(
         )
         with _bar() as on_progress:
             report = asyncio.run(Replay(Table(file, form), config).run(on_progress))
-    _tell(file, report, as_json)
+    _tell(file, report, as_json, dry_run)
 
 
 def _columns(kind: Kind, mapping: list[str], accumulate: list[str]) -> tuple[Column, ...]:
@@ -136,12 +136,13 @@ def _bar() -> Iterator[Callable[[ReplayReport], None]]:
         yield lambda report: bars.update(task, total=report.readings, completed=report.published)
 
 
-def _tell(file: Path, report: ReplayReport, as_json: bool) -> None:
+def _tell(file: Path, report: ReplayReport, as_json: bool, dry_run: bool) -> None:
     survey = report.survey
     if as_json:
         typer.echo(json.dumps({"file": str(file), **report.as_json()}))
         return
-    typer.echo(f"{report.published:,} of {report.readings:,} readings published")
+    did = "would be published" if dry_run else "published"
+    typer.echo(f"{report.readings if dry_run else report.published:,} readings {did}")
     typer.echo(f"from {report.first.isoformat()} to {report.last.isoformat()}")
     for register, total in survey.registers.items():
         typer.echo(f"{register} after the last row: {total:,.6g}")
