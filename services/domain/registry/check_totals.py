@@ -115,7 +115,7 @@ def _main_and_submeter(scope: SiteScope, counted: list[_Counted], at: datetime) 
                 if owner is not None:
                     also = "" if owner == source.name else f"{owner} counts "
                     message = (
-                        f"counts {flow.device} in the total, and {also}its main meter {main}: the same amount "
-                        "would count twice; keep the main meter."
+                        f"counts {flow.device} in the total, and {also}its main meter {main}: the same "
+                        "amount would count twice; keep the main meter."
                     )
                     yield _Clash(owner, source.name, message)
