@@ -33,6 +33,7 @@ COMMANDS: Final = MappingProxyType(
         ),
         "migrate": Entry("services.cli.migrate:migrate", "Bring the database to this version's schema."),
         "ingest": Entry("services.cli.ingest:ingest", "Take readings from the broker and store them."),
+        "analytics": Entry("services.cli.analytics:analytics", "Keep the hourly ledger and serve the board."),
         "simulate": Entry("services.cli.simulate:simulate", "Publish as a fleet of simulated devices."),
         "replay": Entry("services.cli.replay:replay", "Publish the readings of a file."),
         "registry": Entry("services.cli.registry:app", "Apply or show the registry of sites and devices."),
@@ -93,6 +94,7 @@ def _known_errors() -> tuple[type[BaseException], ...]:
     import psycopg
 
     from deploy.local.errors import SetupError
+    from services.analytics.errors import AnalyticsError
     from services.domain.factors import FactorTableError
     from services.domain.registry.problems import RegistryError
     from services.ingest.errors import IngestError
@@ -101,6 +103,7 @@ def _known_errors() -> tuple[type[BaseException], ...]:
     from simulators.errors import SimulatorError
 
     return (
+        AnalyticsError,
         FactorTableError,
         IngestError,
         OSError,

@@ -1,0 +1,103 @@
+"""The ledger worker: round after round, as long as there is work; through the database's absences."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import suppress
+from random import Random
+from typing import Final
+
+import psycopg
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from services.analytics.recompute import Recomputer, Round
+from services.store.errors import Failure, classify, explain
+from services.store.pool import Pool
+
+POLL_S: Final = 0.5
+"""How long to wait for more work; so long a reading waits for its hour at most, beside the round itself."""
+_FIRST_RETRY_S: Final = 0.5
+_LAST_RETRY_S: Final = 30.0
+_SECONDS: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+
+
+class Metrics:
+    """What the worker tells Prometheus of itself."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        def counter(name: str, text: str) -> Counter:
+            return Counter(f"carbonflow_ledger_{name}", text, registry=registry)
+
+        self.failures = counter("failures", "Rounds that failed and are tried again")
+        self.working = Gauge(
+            "carbonflow_ledger_working", "1 where the last round of the ledger worked", registry=registry
+        )
+        self._readings = counter("readings", "Readings that hours were computed from, neighbours included")
+        self._changed = counter("rows_changed", "Rows of the ledger that were added or changed")
+        self._removed = counter("rows_removed", "Rows of the ledger that no longer follow from anything")
+        self._round = Histogram(
+            "carbonflow_ledger_round_seconds",
+            "Time of a round that had work",
+            registry=registry,
+            buckets=_SECONDS,
+        )
+
+    def done(self, done: Round, seconds: float) -> None:
+        """A round is committed."""
+        self.working.set(1)
+        if done.flushes or done.ranges:
+            self._readings.inc(done.readings)
+            self._changed.inc(done.changed)
+            self._removed.inc(done.removed)
+            self._round.observe(seconds)
+
+
+class Worker:
+    """Computes what ingest and registry changes touched, until told to stop."""
+
+    def __init__(
+        self, pool: Pool, recomputer: Recomputer, metrics: Metrics, random: Random, poll_s: float = POLL_S
+    ) -> None:
+        self._pool = pool
+        self._recomputer = recomputer
+        self._metrics = metrics
+        self._random = random
+        self._poll_s = poll_s
+        self._failures = 0
+        self._log = structlog.get_logger("ledger")
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Until `stop`; a round that has begun is finished. Another worker's lock, a database that is away,
+        and a statement it refuses are waited out: what is to be done stays noted."""
+        while not stop.is_set():
+            wait_s = await self._try_round()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(wait_s):
+                    await stop.wait()
+
+    async def _try_round(self) -> float:
+        """One round; how long to wait before the next [s]."""
+        began = time.perf_counter()
+        try:
+            async with self._pool.connection() as connection:
+                done = await self._recomputer.run_once(connection)
+        except psycopg.Error as error:
+            return self._failed(error)
+        self._failures = 0
+        if done is None:
+            return self._poll_s
+        self._metrics.done(done, time.perf_counter() - began)
+        return 0.0 if done.was_full else self._poll_s
+
+    def _failed(self, error: psycopg.Error) -> float:
+        self._metrics.failures.inc()
+        self._metrics.working.set(0)
+        longest_s: float = min(_FIRST_RETRY_S * 2.0**self._failures, _LAST_RETRY_S)
+        self._failures += 1
+        retry_s = longest_s * self._random.uniform(0.5, 1.0)
+        # The rows' own fault will not pass by itself: somebody must look.
+        log = self._log.warning if classify(error) is Failure.TRANSIENT else self._log.error
+        log("round failed", problem=explain(error), sqlstate=error.sqlstate, retry_s=round(retry_s, 1))
+        return retry_s
