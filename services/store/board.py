@@ -47,7 +47,7 @@ async def sources(connection: Connection) -> list[rows.SourceRow]:
         connection,
         rows.SourceRow,
         """
-        SELECT site, source, name, scope, method, carrier, area, in_total
+        SELECT site, source, name, scope, method, carrier, area, in_total, reconciles_with
         FROM api.sources
         ORDER BY site, source
         """,

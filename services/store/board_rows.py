@@ -197,6 +197,7 @@ class SourceRow(Row):
     carrier: str
     area: str | None
     in_total: bool
+    reconciles_with: str | None = None
 
 
 class DeviceCountRow(Row):

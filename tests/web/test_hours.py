@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.analytics.web.hours import HOUR, last_hours, local_day, local_hour
+from services.analytics.web.hours import HOUR, last_hours, local_day
 
 ZONES = (
     "Asia/Shanghai",
@@ -39,7 +39,7 @@ def utc(text: str) -> datetime:
     ],
 )
 def test_hour_and_day_of_the_clock(zone: str, instant: str, hour: str, day: str) -> None:
-    assert local_hour(utc(instant), ZoneInfo(zone)) == utc(hour)
+    assert last_hours(utc(instant), ZoneInfo(zone), 1) == (utc(hour),)
     assert local_day(utc(instant), ZoneInfo(zone)) == utc(day)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from datetime import timedelta
 from html.parser import HTMLParser
@@ -94,6 +95,23 @@ async def test_the_board_shows_what_is_known_and_what_is_not(web: httpx.AsyncCli
     assert "flowmeter/gas stale offline never sent a reading" in text
     assert "elsewhere/meter/m1" in text
     assert "bad_topic: capital letters" in text
+
+
+async def test_the_measured_route_is_set_against_the_calculated_one(
+    web: httpx.AsyncClient, seed: Seed
+) -> None:
+    seed.site("plant")
+    for name, rate, in_total in (("coal", 200.0, True), ("stack", 205.0, False)):
+        device = seed.device("plant", "meter", name)
+        seed.live(seed.source("plant", name, [device], in_total=in_total), device, seed.now(), rate)
+    facts = [
+        {"from": "2020-01-01T00:00:00Z", "reconciles_with": "coal"},
+        {"from": "2024-01-01T00:00:00Z", "note": "a fact not named stays as it was"},
+        {"from": "2099-01-01T00:00:00Z", "reconciles_with": None},
+    ]
+    document = {"version": 1, "sites": {"plant": {"sources": {"stack": {"facts": facts}}}}}
+    seed.put("registry_version", document=json.dumps(document), sha256=b"")
+    assert "against coal: +2.5 % now, — over 0 h" in Page((await web.get("/board")).text).text
 
 
 async def test_unknown_is_a_dash_and_never_zero(web: httpx.AsyncClient, seed: Seed) -> None:

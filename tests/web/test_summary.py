@@ -15,9 +15,17 @@ NOW = datetime(2026, 11, 22, 4, 0, tzinfo=UTC)
 MIDNIGHT = NOW - timedelta(hours=12)
 
 
-def source(name: str, in_total: bool = True, site: str = "campus") -> rows.SourceRow:
+def source(name: str, in_total: bool = True, reconciles_with: str | None = None) -> rows.SourceRow:
     return rows.SourceRow(
-        site=site, source=name, name="", scope=1, method="fuel", carrier="gas", area=None, in_total=in_total
+        site="campus",
+        source=name,
+        name="",
+        scope=1,
+        method="fuel",
+        carrier="gas",
+        area=None,
+        in_total=in_total,
+        reconciles_with=reconciles_with,
     )
 
 
@@ -168,3 +176,35 @@ def test_the_last_24_hours_end_with_the_running_one() -> None:
     card = board([source("coal")]).cards[0]
     assert len(card.emission_hours) == 24
     assert [each.begin for each in card.emission_hours if each.running] == [NOW]
+
+
+def test_two_routes_of_one_emission_are_compared_over_hours_that_both_know() -> None:
+    begin = NOW - timedelta(hours=24)
+    hours = [hour("coal", begin + timedelta(hours=k), 100.0) for k in range(24)]
+    hours += [
+        hour("stack", begin + timedelta(hours=k), None if k == 3 else 102.0, in_total=False)
+        for k in range(20)
+    ]
+    # The running hour is left out: the two routes cover different parts of it.
+    hours += [hour("coal", NOW, 1.0), hour("stack", NOW, 50.0, in_total=False)]
+    found = board(
+        [source("coal"), source("stack", in_total=False, reconciles_with="coal")],
+        [rate("coal", 200.0), rate("stack", 190.0, in_total=False)],
+        hours,
+    )
+    lines = {line.source.source: line.comparison for line in found.cards[0].lines}
+    assert lines["coal"] is None
+    assert lines["stack"] is not None
+    assert lines["stack"].now_pct == pytest.approx(-5.0)
+    assert lines["stack"].day_pct == pytest.approx(2.0)
+    assert lines["stack"].hours == 19
+
+
+@pytest.mark.parametrize("live", [[], [rate("coal", 0.0), rate("stack", 1.0, in_total=False)]])
+def test_nothing_to_compare_with_is_unknown(live: list[rows.LiveRow]) -> None:
+    found = board([source("coal"), source("stack", in_total=False, reconciles_with="coal")], live)
+    comparison = found.cards[0].lines[1].comparison
+    assert comparison is not None
+    assert comparison.now_pct is None
+    assert comparison.day_pct is None
+    assert comparison.hours == 0

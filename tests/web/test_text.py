@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.analytics.web.text import DASH, age_text, amount_text, count_text, share_text
+from services.analytics.web.text import DASH, age_text, amount_text, count_text, difference_text, share_text
 
 
 @pytest.mark.parametrize(
@@ -62,3 +62,10 @@ def test_share_is_never_rounded_up(value: float | None, expected: str) -> None:
 )
 def test_age(seconds: float | None, expected: str) -> None:
     assert age_text(seconds) == expected
+
+
+@pytest.mark.parametrize(
+    ("percent", "expected"), [(None, DASH), (2.04, "+2.0 %"), (-0.06, "-0.1 %"), (float("inf"), DASH)]
+)
+def test_difference(percent: float | None, expected: str) -> None:
+    assert difference_text(percent) == expected

@@ -46,7 +46,11 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     templates.filters.update(
-        amount=text.amount_text, count=text.count_text, share=text.share_text, age=text.age_text
+        amount=text.amount_text,
+        count=text.count_text,
+        share=text.share_text,
+        age=text.age_text,
+        difference=text.difference_text,
     )
     templates.globals.update(DASH=text.DASH, WIDTH=WIDTH, HEIGHT=HEIGHT, COLOURS=COLOURS)
     return templates

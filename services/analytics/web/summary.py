@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -69,6 +69,18 @@ class Hour:
 
 
 @dataclass(frozen=True, slots=True)
+class Comparison:
+    """How much more, in per cent, a source has than the other route of the same emission."""
+
+    other: str
+    now_pct: float | None
+    day_pct: float | None
+    """Over those of the last 24 full hours in which both are known."""
+    hours: int
+    """How many these are."""
+
+
+@dataclass(frozen=True, slots=True)
 class SourceLine:
     """A source in the site's table."""
 
@@ -77,6 +89,8 @@ class SourceLine:
     today: Today
     factor_outdated: bool
     """The factor's data year is over: a newer factor will restate the numbers."""
+    comparison: Comparison | None
+    """With the other route of the same emission, where the registry names one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,9 +263,41 @@ def _lines(
             live=rates.get(source.source),
             today=_sum_today(_by_source(hours[source.source]), [source.source], midnight, now),
             factor_outdated=_is_outdated(rates.get(source.source), now),
+            comparison=_compare(source, rates, hours, now),
         )
         for source in ordered
     )
+
+
+def _compare(
+    source: SourceRow,
+    rates: Mapping[str, LiveRow],
+    hours: Mapping[str, Sequence[SourceHourRow]],
+    now: datetime,
+) -> Comparison | None:
+    if source.reconciles_with is None:
+        return None
+    mine, others = (
+        {row.hour: row.co2_kg for row in hours.get(name, ()) if now - 25 * HOUR <= row.hour <= now - HOUR}
+        for name in (source.source, source.reconciles_with)
+    )
+    both = [
+        (kg, others[hour]) for hour, kg in mine.items() if kg is not None and others.get(hour) is not None
+    ]
+    rate, other_rate = (
+        row.co2_kg_per_h if (row := rates.get(name)) else None
+        for name in (source.source, source.reconciles_with)
+    )
+    return Comparison(
+        other=source.reconciles_with,
+        now_pct=_more_pct(rate, other_rate),
+        day_pct=_more_pct(sum(kg for kg, _ in both), sum(kg or 0.0 for _, kg in both)),
+        hours=len(both),
+    )
+
+
+def _more_pct(amount: float | None, other: float | None) -> float | None:
+    return None if amount is None or not other else 100 * (amount / other - 1)
 
 
 def _is_outdated(row: LiveRow | None, now: datetime) -> bool:

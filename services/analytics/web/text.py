@@ -34,6 +34,13 @@ def share_text(value: float | None) -> str:
     return f"{floor(value * 100 + 1e-6)} %"
 
 
+def difference_text(percent: float | None) -> str:
+    """How much more or less, in per cent with its sign."""
+    if percent is None or not isfinite(percent):
+        return DASH
+    return f"{percent:+.1f} %"
+
+
 def age_text(seconds: float | None) -> str:
     """How long ago, in the largest unit that fits. A device clock ahead of ours reads as 0 s."""
     if seconds is None or not isfinite(seconds):

@@ -48,7 +48,7 @@ async function refresh() {
   if (!answer.ok) throw new Error((await answer.json()).error);
   const holder = document.createElement("template");
   holder.innerHTML = await answer.text();
-  morphChildren(main, holder.content);
+  morph(main.firstElementChild, holder.content.firstElementChild);
   answeredAt = Date.now();
 }
 
