@@ -86,9 +86,10 @@ SELECT topic, reason, count(*) FROM api.dead_letters
 WHERE received_at >= %(since)s GROUP BY topic, reason"""
 
 _SPANS = """
-SELECT r.site, r.kind, r.device, min(r.time), max(r.time), min(d.interval_s)
-FROM api.readings r JOIN api.devices d USING (site, kind, device)
-GROUP BY r.site, r.kind, r.device"""
+WITH span AS MATERIALIZED (
+    SELECT site, kind, device, min(time) AS first, max(time) AS last FROM api.readings GROUP BY site, kind, device)
+SELECT s.site, s.kind, s.device, s.first, s.last, d.interval_s
+FROM span s JOIN api.devices d USING (site, kind, device)"""
 
 _LEDGER = """
 SELECT site, source, method, sum(co2_kg) FROM api.emissions_hourly
