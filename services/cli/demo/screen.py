@@ -33,10 +33,12 @@ def render(picture: Picture) -> RenderableType:
 
 def line(picture: Picture) -> str:
     """The same in one line, where there is no terminal."""
-    known = [row.co2_kg_per_h for row in picture.sources if row.in_total and row.co2_kg_per_h is not None]
+    rates = [row.co2_kg_per_h for row in picture.sources if row.in_total]
+    known = [rate for rate in rates if rate is not None]
+    total = sum(known) if known and len(known) == len(rates) else None  # a part is no total
     counted = picture.totals
     return (
-        f"{picture.phase}; {amount(sum(known) if known else None)} kg CO2/h now; "
+        f"{picture.phase}; {amount(total)} kg CO2/h now; "
         f"received {counted.received:,}, stored {counted.stored:,}, "
         f"duplicate {counted.duplicate:,}, rejected {counted.rejected:,}"
     )
