@@ -1,0 +1,315 @@
+"""The whole service: broker, database and process are real."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import threading
+from collections.abc import Iterator
+from functools import partial
+from urllib.parse import urlsplit, urlunsplit
+from urllib.request import urlopen
+
+import pytest
+
+from tests.ingest.conftest import Database, Publisher, Service, ago, until
+
+
+def meter(site: str, device: str = "m1") -> str:
+    return f"telemetry/v1/{site}/meter/{device}"
+
+
+def test_every_outcome_is_stored_and_counted(
+    service: Service, publisher: Publisher, database: Database, site_id: str
+) -> None:
+    service.start()
+    topic = meter(site_id)
+    first = {"ts": ago(60), "power_kw": 1, "fw": "1.2"}
+    for qos in (0, 1, 2):
+        publisher.publish(meter(site_id, f"qos-{qos}"), {"ts": ago(30), "power_kw": qos}, qos=qos)
+    publisher.publish(topic, first, first)
+    publisher.publish(topic, {**first, "voltage_v": 230}, {**first, "power_kw": 2})
+    publisher.publish(topic, [{"ts": ago(50 - i), "power_kw": i} for i in range(5)] + [{"ts": ago(9)}, 7])
+    publisher.publish(f"{topic}/oops", first)
+    publisher.publish(topic, b"{", b"{", {"power_kw": 1}, {"ts": ago(1), "power_kw": "1"})
+    publisher.publish(topic, {"ts": ago(-3600), "power_kw": 1}, {"ts": "2020-01-01T00:00:00Z", "power_kw": 1})
+    publisher.publish(topic, {"ts": ago(1), "power_factor": 2}, b"x" * 300_000, b"y" * 1_000_000)
+    publisher.publish(f"{topic}/state", b"online")
+    publisher.publish(f"{topic}/result", b"{}")
+    publisher.publish(f"telemetry/v1/{site_id}/cems/s1/state", b"offline")
+    expected = {
+        "bad_topic": 1,
+        "not_json": 1,
+        "bad_field": 2,
+        "bad_timestamp": 1,
+        "no_quantity": 1,
+        "future": 1,
+        "too_old": 1,
+        "out_of_range": 1,
+        "too_large": 2,
+        "conflict": 1,
+    }
+    until(lambda: database.totals()["received"] >= 24, "all is received")
+    assert database.reasons() == expected
+    assert database.totals() == {"received": 24, "stored": 10, "duplicate": 2, "rejected": 12}
+    assert database.rows(
+        "SELECT voltage_v, power_kw, extra::text FROM core.reading_meter WHERE voltage_v IS NOT NULL"
+    ) == [(230, 1, '{"fw":"1.2"}')]
+    assert dict(database.rows("SELECT device, state FROM api.devices WHERE state IS NOT NULL")) == {
+        "m1": "online",
+        "s1": "offline",
+    }
+    large = database.rows("SELECT payload_bytes, payload FROM core.dead_letter WHERE reason = 'too_large'")
+    assert sorted(large) == [(300_000, b"x" * 4096), (1_000_000, b"y" * 4096)]
+    with urlopen(service.url("/metrics")) as answer:
+        metrics = answer.read().decode()
+    assert "carbonflow_ingest_stored_total 10.0" in metrics
+    assert 'carbonflow_ingest_rejected_total{reason="too_large"} 2.0' in metrics
+    assert "carbonflow_ingest_unknown_fields_total 1.0" in metrics
+    assert site_id not in metrics
+    assert service.stop() == 0
+
+
+def test_a_lone_reading_is_visible_at_once(
+    service: Service, publisher: Publisher, database: Database, site_id: str
+) -> None:
+    service.start(CARBONFLOW_BATCH_MAX_AGE_MS="60000")
+    publisher.publish(meter(site_id), {"ts": ago(5), "power_kw": 1})
+    until(lambda: database.totals()["stored"] == 1, "it did not wait for more of its batch", 10)
+
+
+def moved(database: Database, before: int) -> bool:
+    return database.totals()["received"] > before
+
+
+def test_nothing_is_lost_or_doubled_by_kill_9(
+    service: Service, publisher: Publisher, database: Database, site_id: str
+) -> None:
+    service.start()
+    messages = 3000
+    published: set[str] = set()
+
+    def publish(part: int) -> None:
+        times = [ago(3600 - part * 1000 - i / 10) for i in range(messages // 3)]
+        published.update(times)
+        publisher.publish(meter(site_id, f"m{part}"), *({"ts": ts, "power_kw": 1} for ts in times))
+
+    for part in range(3):
+        thread = threading.Thread(target=publish, args=[part])
+        before = database.totals()["received"]
+        thread.start()
+        until(partial(moved, database, before), "some are stored")
+        service.kill()
+        thread.join()
+        service.start()
+    until(lambda: database.value("SELECT count(*) FROM core.reading_meter") >= messages, "all are stored")
+    assert service.stop() == 0
+    stored = [row[0].isoformat() for row in database.rows("SELECT time FROM core.reading_meter")]
+    assert len(stored) == messages
+    assert set(stored) == published
+    assert database.totals()["stored"] == messages
+    assert database.totals()["rejected"] == 0
+
+
+def test_a_stop_writes_and_acknowledges_what_was_received(
+    service: Service, publisher: Publisher, database: Database, site_id: str
+) -> None:
+    service.start(CARBONFLOW_BATCH_MAX_AGE_MS="60000")
+    publisher.publish(meter(site_id), {"ts": ago(50), "power_kw": 1})
+    until(lambda: database.totals()["received"] == 1, "the first is written")
+    publisher.publish(meter(site_id), *({"ts": ago(40 - i), "power_kw": 1} for i in range(30)))
+    until(lambda: b"in_flight 30.0" in urlopen(service.url("/metrics")).read(), "the others wait")
+    assert service.stop() == 0
+    assert database.totals() == {"received": 31, "stored": 31, "duplicate": 0, "rejected": 0}
+    service.start()
+    publisher.publish(meter(site_id), {"ts": ago(5), "power_kw": 1})
+    until(lambda: database.totals()["received"] >= 32, "the new one comes")
+    assert database.totals()["duplicate"] == 0
+
+
+def test_what_is_published_while_ingest_is_away_is_kept(
+    service: Service, publisher: Publisher, database: Database, site_id: str
+) -> None:
+    service.start()
+    assert service.stop() == 0
+    publisher.publish(meter(site_id), *({"ts": ago(40 - i), "power_kw": 1} for i in range(30)))
+    service.start()
+    until(lambda: database.totals()["stored"] == 30, "they come")
+    assert service.events("subscribed")[-1]["session_present"] is True
+
+
+def test_a_taken_session_ends_it_with_a_sentence(
+    service: Service, another_service: Service, site_id: str
+) -> None:
+    service.start()
+    another_service.start()
+    assert service.wait() == 1
+    last = service.log.read_text().splitlines()[-1]
+    assert last.startswith(f"Another client has connected with the client id ingest-{site_id}: ")
+    assert "Traceback" not in service.log.read_text()
+    assert another_service.stop() == 0
+
+
+def test_a_refused_user_is_a_sentence(service: Service, mqtt_url: str) -> None:
+    wrong = mqtt_url.replace(urlsplit(mqtt_url).password or "", "wrong-secret")
+    service.launch(CARBONFLOW_MQTT_URL=wrong)
+    assert service.wait() == 1
+    log = service.log.read_text()
+    assert "The broker refuses the connection (not authorized)" in log
+    assert "Traceback" not in log
+    assert "wrong-secret" not in log
+
+
+def test_a_second_signal_ends_it_at_once(
+    service: Service, publisher: Publisher, database: Database, site_id: str
+) -> None:
+    service.start()
+    with database.connection.transaction():
+        database.rows("LOCK TABLE core.ingest_total IN ACCESS EXCLUSIVE MODE")
+        publisher.publish(meter(site_id), {"ts": ago(5), "power_kw": 1})
+        until(lambda: b"in_flight 1.0" in urlopen(service.url("/metrics")).read(), "it is on its way")
+        service.signal(signal.SIGTERM)
+        until(lambda: service.events("stopping"), "it stops")
+        service.signal(signal.SIGTERM)
+        assert service.wait() == 143
+    assert database.totals()["received"] == 0
+
+
+class Proxy:
+    """A way to a server that a test can cut."""
+
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url)
+        self._target = (parts.hostname, parts.port)
+        self._server = socket.create_server(("127.0.0.1", 0))
+        self._pairs: list[tuple[socket.socket, socket.socket]] = []
+        self._open = True
+        self.accepted = 0
+        host = f"{parts.username}:{parts.password}@127.0.0.1:{self._server.getsockname()[1]}"
+        self.url = urlunsplit(parts._replace(netloc=host))
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def cut(self) -> None:
+        """End all connections and accept none until `mend`."""
+        self._open = False
+        for pair in self._pairs:
+            for end in pair:
+                end.close()
+        self._pairs.clear()
+
+    def mend(self) -> None:
+        """Let connections through again."""
+        self._open = True
+
+    def close(self) -> None:
+        """End it all."""
+        self.cut()
+        self._server.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._server.accept()
+            except OSError:
+                return
+            if not self._open:
+                client.close()
+                continue
+            self.accepted += 1
+            server = socket.create_connection(self._target)
+            self._pairs.append((client, server))
+            for source, sink in ((client, server), (server, client)):
+                threading.Thread(target=self._pump, args=[source, sink], daemon=True).start()
+
+    @staticmethod
+    def _pump(source: socket.socket, sink: socket.socket) -> None:
+        try:
+            while data := source.recv(65_536):
+                sink.sendall(data)
+        except OSError:
+            pass
+        finally:
+            for end in (source, sink):
+                try:
+                    end.shutdown(socket.SHUT_RDWR)
+                except OSError:
+                    end.close()
+
+
+@pytest.fixture
+def broker_proxy(mqtt_url: str) -> Iterator[Proxy]:
+    proxy = Proxy(mqtt_url)
+    yield proxy
+    proxy.close()
+
+
+@pytest.fixture
+def database_proxy(database_url: str) -> Iterator[Proxy]:
+    proxy = Proxy(database_url)
+    yield proxy
+    proxy.close()
+
+
+def test_a_cut_network_to_the_broker_loses_nothing(
+    service: Service, publisher: Publisher, database: Database, site_id: str, broker_proxy: Proxy
+) -> None:
+    service.start(CARBONFLOW_MQTT_URL=broker_proxy.url)
+    for part in range(3):
+        publisher.publish(
+            meter(site_id), *({"ts": ago(500 - part * 100 - i / 10), "power_kw": 1} for i in range(200))
+        )
+        broker_proxy.cut()
+        publisher.publish(meter(site_id), {"ts": ago(500 - part * 100 - 50), "power_kw": 1})
+        broker_proxy.mend()
+    until(lambda: database.value("SELECT count(*) FROM core.reading_meter") == 603, "all are stored")
+    assert database.totals()["stored"] == 603
+    assert broker_proxy.accepted > 1
+
+
+def test_a_database_that_goes_away_loses_nothing(
+    service: Service, publisher: Publisher, database: Database, site_id: str, database_proxy: Proxy
+) -> None:
+    service.start(CARBONFLOW_DATABASE_URL=database_proxy.url)
+    publisher.publish(meter(site_id), {"ts": ago(100), "power_kw": 1})
+    until(lambda: database.totals()["stored"] == 1, "the first is stored")
+    database_proxy.cut()
+    publisher.publish(meter(site_id), *({"ts": ago(90 - i / 10), "power_kw": 1} for i in range(500)))
+    until(lambda: not service.is_ready(), "/readyz says so")
+    assert database.totals()["stored"] == 1
+    database_proxy.mend()
+    until(lambda: database.totals()["stored"] == 501, "they are stored")
+    until(service.is_ready, "/readyz says so")
+    assert service.stop() == 0
+    assert database.totals()["received"] == 501
+
+
+def test_terminated_backends_lose_nothing(
+    service: Service, publisher: Publisher, database: Database, site_id: str
+) -> None:
+    service.start()
+    for part in range(4):
+        publisher.publish(
+            meter(site_id), *({"ts": ago(500 - part * 100 - i / 10), "power_kw": 1} for i in range(300))
+        )
+        database.rows(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = %s",
+            [f"ingest-{site_id} write"],
+        )
+    until(lambda: database.value("SELECT count(*) FROM core.reading_meter") == 1200, "all are stored")
+    assert database.totals()["stored"] == 1200
+
+
+def test_it_waits_for_the_database_at_the_start(
+    service: Service, publisher: Publisher, database: Database, site_id: str, database_proxy: Proxy
+) -> None:
+    database_proxy.cut()
+    service.launch(CARBONFLOW_DATABASE_URL=database_proxy.url)
+    until(lambda: service.events("subscribed"), "the session is there before the database")
+    publisher.publish(meter(site_id), {"ts": ago(100), "power_kw": 1})
+    assert [event["problem"] for event in service.events("database away")]
+    database_proxy.mend()
+    until(lambda: database.totals()["stored"] == 1, "it is stored")
+    assert "Traceback" not in service.log.read_text()
+    with urlopen(service.url("/readyz")) as answer:
+        assert json.loads(answer.read()) == {"ready": True, "broker": "ok", "database": "ok"}
