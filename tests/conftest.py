@@ -10,6 +10,7 @@ import asyncio
 import secrets
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
@@ -29,7 +30,7 @@ _CLONE = "carbonflow_clone_"
 # Any number: all test runs on one server make and remove databases one after another.
 _LOCK_KEY = 0x7465_7374
 # Older ones are left over from killed runs or former versions of the SQL.
-_STALE_S = 6 * 3600
+_STALE_S = 3 * 3600
 
 
 @pytest.fixture(scope="session")
@@ -58,13 +59,9 @@ def template_db(servers: Servers) -> str:
 @pytest.fixture
 def database_url(servers: Servers, template_db: str) -> Iterator[str]:
     """A migrated database of the test's own, as its owner."""
-    name = f"{_CLONE}{time.time():.0f}_{secrets.token_hex(4)}"
-    with _maintenance(servers.database_url) as connection:
-        statement = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
-        connection.execute(statement.format(sql.Identifier(name), sql.Identifier(template_db)))
-    yield with_database(servers.database_url, name)
-    with _maintenance(servers.database_url) as connection:
-        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+    statement = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
+    with _own_database(servers.database_url, statement, sql.Identifier(template_db)) as url:
+        yield url
 
 
 @pytest.fixture
@@ -83,12 +80,8 @@ def role_url(servers: Servers, database_url: str) -> Callable[[str], str]:
 @pytest.fixture
 def empty_database_url(servers: Servers) -> Iterator[str]:
     """A database of the test's own in which nothing was migrated, as its owner."""
-    name = f"{_CLONE}{time.time():.0f}_{secrets.token_hex(4)}"
-    with _maintenance(servers.database_url) as connection:
-        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-    yield with_database(servers.database_url, name)
-    with _maintenance(servers.database_url) as connection:
-        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+    with _own_database(servers.database_url, sql.SQL("CREATE DATABASE {}")) as url:
+        yield url
 
 
 @pytest.fixture(scope="session")
@@ -106,6 +99,49 @@ def site_id() -> str:
 def with_database(url: str, name: str) -> str:
     """The same server and role, another database."""
     return urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
+
+
+@contextmanager
+def _own_database(url: str, create: sql.SQL, *arguments: sql.Identifier) -> Iterator[str]:
+    """A database under a name of its own, dropped in the end."""
+    name = f"{_CLONE}{time.time():.0f}_{secrets.token_hex(4)}"
+    with _maintenance(url) as connection:
+        _until_unused(connection, create.format(sql.Identifier(name), *arguments))
+    yield with_database(url, name)
+    with _maintenance(url) as connection:
+        _drop(connection, name)
+
+
+def _drop(connection: psycopg.Connection, name: str) -> None:
+    try:
+        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+    except errors.InsufficientPrivilege:
+        # A worker of the server's is in it, such as autovacuum, which only its superuser may end. Without
+        # FORCE the server itself asks it to leave.
+        _end_sessions(connection, name)
+        _until_unused(connection, sql.SQL("DROP DATABASE {}").format(sql.Identifier(name)))
+
+
+def _end_sessions(connection: psycopg.Connection, name: str) -> None:
+    """End those of our own role; others we may not end."""
+    connection.execute(
+        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
+        "WHERE datname = %s AND usename = current_user",
+        [name],
+    )
+
+
+def _until_unused(connection: psycopg.Connection, statement: sql.Composed) -> None:
+    """Run a statement that wants a database for itself; the server waits 5 s for others to leave."""
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            connection.execute(statement)
+        except errors.ObjectInUse:
+            if time.monotonic() > deadline:
+                raise
+        else:
+            return
 
 
 def _maintenance(url: str) -> psycopg.Connection:
@@ -127,7 +163,7 @@ def _fingerprint() -> str:
 def _make_template(connection: psycopg.Connection, url: str, name: str) -> None:
     found = connection.execute("SELECT datallowconn FROM pg_database WHERE datname = %s", [name]).fetchone()
     if found == (True,):  # a killed run left it half made: closing it is the last step
-        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+        _drop(connection, name)
         found = None
     if found is None:
         connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
@@ -140,11 +176,7 @@ def _make_template(connection: psycopg.Connection, url: str, name: str) -> None:
 def _close(connection: psycopg.Connection, name: str) -> None:
     """Let nobody connect any more, such as TimescaleDB's workers: a database in use cannot be cloned."""
     connection.execute(sql.SQL("ALTER DATABASE {} WITH ALLOW_CONNECTIONS false").format(sql.Identifier(name)))
-    deadline = time.monotonic() + 30
-    while connection.execute(
-        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s", [name]
-    ).fetchall():
-        assert time.monotonic() < deadline, f"somebody does not leave the database {name}"
+    _end_sessions(connection, name)
 
 
 def _drop_stale(connection: psycopg.Connection, keep: str) -> None:
