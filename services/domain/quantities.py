@@ -104,7 +104,9 @@ QUANTITIES: Final = MappingProxyType(
             _gauge(24, "flow_m3_h", "m3/h", "volume flow at line conditions"),
             _gauge(25, "flow_nm3_h", "Nm3/h", "volume flow at the device's base state"),
             _gauge(26, "mass_flow_t_h", "t/h", "mass flow"),
-            _gauge(27, "temperature_c", "degC", "fluid temperature (of the supply)", _ABSOLUTE_ZERO_C, 2000.0),
+            _gauge(
+                27, "temperature_c", "degC", "fluid temperature (of the supply)", _ABSOLUTE_ZERO_C, 2000.0
+            ),
             _gauge(28, "return_temperature_c", "degC", "temperature of the return", _ABSOLUTE_ZERO_C, 2000.0),
             _gauge(29, "pressure_kpa", "kPa", "fluid pressure, gauge or absolute", _VACUUM_GAUGE_KPA, 1e6),
         ),
