@@ -194,7 +194,7 @@ class FaultPlan:
             elif name in known:
                 chances[name] = _probability(name, chance) if chance else known[name]
             else:
-                raise ConfigError(f"no fault is called {name!r}; there are {', '.join(sorted(known))}")
+                raise ConfigError(f"No fault is called {name!r}; there are {', '.join(sorted(known))}.")
         return cls(MappingProxyType(chances))
 
     def of(self, name: str) -> float:
@@ -208,7 +208,7 @@ def _probability(name: str, text: str) -> float:
     except ValueError:
         chance = math.nan
     if not 0.0 <= chance <= 1.0:
-        raise ConfigError(f"the chance of {name} must be between 0 and 1, not {text!r}")
+        raise ConfigError(f"The chance of {name} must be between 0 and 1, not {text!r}.")
     return chance
 
 

@@ -156,7 +156,7 @@ class Fleet:
             config.site_prefix
         )
         if not plan.devices:
-            raise ConfigError("there is nothing to simulate: no sites and no devices")
+            raise ConfigError("There is nothing to simulate: no sites and no devices.")
         for spec in plan.devices:
             self._devices[spec.id] = self._make_device(spec, seed, now)
             self._lines[spec.id] = FaultLine(config.faults, seed, spec)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import ssl
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,11 +47,11 @@ class BrokerUrl:
         """Raises ConfigError; its message never has the password in it."""
         parts = urlsplit(url)
         if parts.scheme not in ("mqtt", "mqtts") or not parts.hostname:
-            raise ConfigError("an MQTT URL looks like mqtt://user:password@host:1883 or mqtts://...")
+            raise ConfigError("An MQTT URL looks like mqtt://user:password@host:1883 or mqtts://...")
         try:
             port = parts.port
         except ValueError as error:
-            raise ConfigError("the port of the MQTT URL is not a number") from error
+            raise ConfigError("The port of the MQTT URL is not a number.") from error
         tls = parts.scheme == "mqtts"
         user = unquote(parts.username) if parts.username else None
         password = unquote(parts.password) if parts.password else None
@@ -89,18 +90,17 @@ class Connection:
         self._client = self._make_client(window)
 
     async def __aenter__(self) -> Connection:
-        url = self._url
+        self._client.connect_async(self._url.host, self._url.port, _KEEPALIVE_S)
+        self._client.loop_start()
         try:
-            await asyncio.to_thread(self._client.connect, url.host, url.port, _KEEPALIVE_S)
-            self._client.loop_start()
             async with asyncio.timeout(_CONNECT_S):
                 await self._connected
-        except (OSError, TimeoutError, BrokerError) as error:
+        except TimeoutError:
             await self._close()
-            if isinstance(error, BrokerError):
-                raise
-            reason = str(error) or "no answer"
-            raise BrokerError(f"the broker at {url.host}:{url.port} cannot be reached: {reason}") from error
+            raise self._unreachable("it does not answer") from None
+        except BaseException:  # also where this task is cancelled: paho's thread must not outlive the loop
+            await self._close()
+            raise
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -136,6 +136,9 @@ class Connection:
         self._pending[info.mid] = message
         self._idle.clear()
 
+    def _unreachable(self, why: object) -> BrokerError:
+        return BrokerError(f"The broker at {self._url.host}:{self._url.port} cannot be reached: {why}.")
+
     def _raise_failure(self) -> None:
         if self._failed is not None:
             raise self._failed
@@ -160,10 +163,17 @@ class Connection:
         if self._states:
             client.will_set(self._states[0], "offline", 1, retain=True)
         client.on_connect = self._on_connect
+        client.on_connect_fail = self._on_connect_fail
         client.on_publish = self._on_publish
         return client
 
-    # The following two run in paho's thread.
+    # The following three run in paho's thread.
+
+    def _on_connect_fail(self, _client: paho.Client, _userdata: object) -> None:
+        # Called while paho handles the error, which it does not pass on.
+        error = sys.exc_info()[1]
+        why = error.strerror if isinstance(error, OSError) and error.strerror else "it does not answer"
+        self._loop.call_soon_threadsafe(self._on_connected, self._unreachable(why))
 
     def _on_connect(
         self,
@@ -176,7 +186,11 @@ class Connection:
         if not reason.is_failure:
             for topic in self._states:
                 client.publish(topic, "online", 1, retain=True)
-        self._loop.call_soon_threadsafe(self._on_connected, reason)
+        refusal = None
+        if reason.is_failure:
+            url = self._url
+            refusal = BrokerError(f"The broker at {url.host}:{url.port} refuses the connection: {reason}.")
+        self._loop.call_soon_threadsafe(self._on_connected, refusal)
 
     def _on_publish(
         self, _client: paho.Client, _userdata: object, mid: int, reason: ReasonCode, _properties: Properties
@@ -185,22 +199,19 @@ class Connection:
 
     # The following two run in the event loop.
 
-    def _on_connected(self, reason: ReasonCode) -> None:
-        if self._connected.done():
+    def _on_connected(self, problem: BrokerError | None) -> None:
+        if self._connected.done():  # paho reconnects
             return
-        if reason.is_failure:
-            url = self._url
-            self._connected.set_exception(
-                BrokerError(f"the broker at {url.host}:{url.port} refuses the connection: {reason}")
-            )
-        else:
+        if problem is None:
             self._connected.set_result(None)
+        else:
+            self._connected.set_exception(problem)
 
     def _on_acknowledged(self, mid: int, reason: ReasonCode) -> None:
         message = self._pending.pop(mid, None)
         if reason.is_failure:
             topic = self._states[0] if message is None else message.topic
-            self._failed = BrokerError(f"the broker refuses a message to {topic}: {reason}")
+            self._failed = BrokerError(f"The broker refuses a message to {topic}: {reason}.")
         elif message is not None:
             self._acknowledged(message)
         if message is not None:  # not the retained state of a device

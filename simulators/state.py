@@ -37,7 +37,7 @@ class StateStore:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             self._lock.close()
-            raise StateError(f"another simulator is using {self._folder}") from error
+            raise StateError(f"Another simulator is using {self._folder}.") from error
         try:
             self._load(self._folder / _FILE)
         except StateError:
@@ -56,7 +56,7 @@ class StateStore:
         if self._seed is None:
             self._seed = default if wanted is None else wanted
         elif wanted is not None and wanted != self._seed:
-            raise StateError(f"the state in {self._folder} is of seed {self._seed}, not {wanted}")
+            raise StateError(f"The state in {self._folder} is of seed {self._seed}, not {wanted}.")
         return self._seed
 
     def get(self, device: str) -> DeviceState | None:
@@ -92,11 +92,11 @@ class StateStore:
         try:
             document = json.loads(path.read_text(encoding="utf-8"))
             if document["version"] != _VERSION:
-                raise StateError(f"{path} was written by another version of the simulators")
+                raise StateError(f"{path} was written by another version of the simulators.")
             self._seed = int(document["seed"])
             self._devices = {device: state_from_json(each) for device, each in document["devices"].items()}
         except (ValueError, KeyError, TypeError) as error:
-            raise StateError(f"{path} is not a state of the simulators ({error})") from error
+            raise StateError(f"{path} is not a state of the simulators ({error}).") from error
 
 
 def state_to_json(state: DeviceState) -> dict[str, Any]:

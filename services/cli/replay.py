@@ -108,9 +108,10 @@ def _columns(kind: Kind, mapping: list[str], accumulate: list[str]) -> tuple[Col
         try:
             known = quantity(kind, column.quantity)
         except KeyError as error:
-            raise ConfigError(str(error.args[0])) from None
+            text = str(error.args[0])
+            raise ConfigError(f"{text[0].upper()}{text[1:]}.") from None
         if column.accumulate and not known.register:
-            raise ConfigError(f"{column.quantity} is not a register: use --map")
+            raise ConfigError(f"{column.quantity} is not a register: use --map.")
     return tuple(columns)
 
 
@@ -124,7 +125,7 @@ def _target(text: str | None) -> datetime | None:
     except ValueError:
         instant = None
     if instant is None or instant.tzinfo is None:
-        raise ConfigError(f"--shift-to takes `now` or an RFC 3339 instant with its zone, not {text!r}")
+        raise ConfigError(f"--shift-to takes `now` or an RFC 3339 instant with its zone, not {text!r}.")
     return instant
 
 
@@ -147,7 +148,7 @@ def _tell(file: Path, report: ReplayReport, as_json: bool, dry_run: bool) -> Non
     for register, total in survey.registers.items():
         typer.echo(f"{register} after the last row: {total:,.6g}")
     for count, what in (
-        (len(survey.bad), "rows could not be read and were left out"),
+        (survey.bad_rows, "rows could not be read and were left out"),
         (survey.empty_rows, "rows had no values"),
         (survey.missing_values, "values were missing"),
         (survey.ambiguous, "local times happen twice and were taken in the file's order"),

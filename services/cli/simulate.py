@@ -108,7 +108,7 @@ def _sites(sites: str | None, devices: int) -> tuple[str, ...]:
 
 def _write_registry(path: Path, devices: int, seed: int | None, site_prefix: str) -> None:
     if not devices:
-        raise ConfigError("the registry of a generated fleet needs --devices; the demo's is in deploy/demo")
+        raise ConfigError("The registry of a generated fleet needs --devices; the demo's is in deploy/demo.")
     plan = generated(devices, 1 if seed is None else seed).with_site_prefix(site_prefix)
     with path.open("w", encoding="utf-8") as file:
         YAML().dump(registry_document(plan), file)

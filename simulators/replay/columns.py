@@ -29,7 +29,7 @@ class Column:
         ConfigError."""
         quantity, equals, source = (part.strip() for part in text.partition("="))
         if not (quantity and equals and source):
-            raise ConfigError(f"a mapping looks like quantity=COLUMN*scale, not {text!r}")
+            raise ConfigError(f"A mapping looks like quantity=COLUMN*scale, not {text!r}.")
         column, scale = _scaled(source, text)
         return cls(quantity, column, scale, accumulate)
 
@@ -43,9 +43,9 @@ def _scaled(source: str, text: str) -> tuple[str, float]:
             number = float(factor.removeprefix("/"))
             scale = scale / number if factor.startswith("/") else scale * number
         except (ValueError, ZeroDivisionError) as error:
-            raise ConfigError(f"{factor!r} in the mapping {text!r} is not a factor") from error
+            raise ConfigError(f"{factor!r} in the mapping {text!r} is not a factor.") from error
     if not isfinite(scale) or scale == 0.0:
-        raise ConfigError(f"the scale of the mapping {text!r} must be a finite number and not 0")
+        raise ConfigError(f"The scale of the mapping {text!r} must be a finite number and not 0.")
     return factors[0].strip(), scale
 
 
@@ -53,13 +53,13 @@ def check_columns(columns: Sequence[Column], times: Sequence[str], header: Seque
     """Raises ConfigError where the file lacks a column, or a quantity is mapped twice."""
     missing = [name for name in (*times, *(column.column for column in columns)) if name not in header]
     if missing:
-        raise ConfigError(f"the file has no column {missing[0]!r}; it has {', '.join(header)}")
+        raise ConfigError(f"The file has no column {missing[0]!r}; it has {', '.join(header)}.")
     quantities = [column.quantity for column in columns]
     twice = [name for name in quantities if quantities.count(name) > 1]
     if twice:
-        raise ConfigError(f"{twice[0]} is mapped twice")
+        raise ConfigError(f"{twice[0]} is mapped twice.")
     if not quantities:
-        raise ConfigError("nothing is mapped: name at least one quantity")
+        raise ConfigError("Nothing is mapped: name at least one quantity.")
 
 
 def number(text: str) -> float | None:

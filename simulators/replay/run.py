@@ -16,7 +16,6 @@ from simulators.payload import ARRAY_MAX, Message, Role, Unit, encode, pack, rfc
 from simulators.replay.table import Row, Survey, Table
 from simulators.spec import DeviceId
 
-_SHOWN_ERRORS: Final = 20
 _BATCH: Final = 10 * ARRAY_MAX
 
 
@@ -65,7 +64,7 @@ class ReplayReport:
             "published": self.published,
             "empty_rows": survey.empty_rows,
             "missing_values": survey.missing_values,
-            "bad_rows": len(survey.bad),
+            "bad_rows": survey.bad_rows,
             "ambiguous_times": survey.ambiguous,
             "first": rfc3339(self.first),
             "last": rfc3339(self.last),
@@ -89,7 +88,7 @@ class Replay:
         if survey.bad and not self._config.skip_bad:
             raise ReplayError(self._complaint(survey))
         if survey.first is None or survey.last is None:
-            raise ReplayError(f"{self._table.path} holds no readings")
+            raise ReplayError(f"{self._table.path} holds no readings.")
         target = self._config.shift_to
         shift = timedelta() if target is None else target.astimezone(UTC) - survey.last
         first = survey.first - self._opening_distance(survey)
@@ -97,7 +96,7 @@ class Replay:
         report.readings += self._config.opening
         if report.last.timestamp() > self._clock.now():
             raise ConfigError(
-                f"the last reading would be of {rfc3339(report.last)}, which is to come; shift it to now"
+                f"The last reading would be of {rfc3339(report.last)}, which is to come; shift it to now."
             )
         return report
 
@@ -146,15 +145,15 @@ class Replay:
         if not self._config.opening:
             return timedelta()
         if not any(column.accumulate for column in self._table.form.columns):
-            raise ConfigError("an opening reading needs a quantity that is accumulated")
+            raise ConfigError("An opening reading needs a quantity that is accumulated.")
         if survey.first is None or survey.second is None:
-            raise ConfigError("an opening reading needs at least two rows, to know their distance")
+            raise ConfigError("An opening reading needs at least two rows, to know their distance.")
         return survey.second - survey.first
 
     def _complaint(self, survey: Survey) -> str:
-        lines = [f"{self._table.path}:{bad.line}: {bad.why}" for bad in survey.bad[:_SHOWN_ERRORS]]
-        if len(survey.bad) > _SHOWN_ERRORS:
-            lines.append(f"and {len(survey.bad) - _SHOWN_ERRORS} more")
+        lines = [f"{self._table.path}:{bad.line}: {bad.why}" for bad in survey.bad]
+        if survey.bad_rows > len(survey.bad):
+            lines.append(f"and {survey.bad_rows - len(survey.bad):,} more")
         return "\n".join(lines)
 
 

@@ -18,7 +18,7 @@ def zone(name: str) -> ZoneInfo:
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError) as error:
-        raise ConfigError(f"no time zone is called {name!r}") from error
+        raise ConfigError(f"No time zone is called {name!r}.") from error
 
 
 @dataclass(slots=True)
@@ -57,7 +57,7 @@ class StampReader:
 
     def _localise(self, stamp: datetime) -> datetime:
         if self.zone is None:
-            raise ConfigError("the times in the file have no zone: name the one they are local to")
+            raise ConfigError("The times in the file have no zone: name the one they are local to.")
         early, late = (stamp.replace(tzinfo=self.zone, fold=fold).astimezone(UTC) for fold in (0, 1))
         if early == late:
             return early

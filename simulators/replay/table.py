@@ -7,11 +7,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from simulators.errors import ConfigError
 from simulators.replay.columns import Column, check_columns, number
 from simulators.replay.stamps import StampError, StampReader
+
+_NAMED_ROWS: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +63,17 @@ class Survey:
     last: datetime | None = None
     registers: dict[str, float] = field(default_factory=dict)
     """Each counted register after the last row."""
+    bad_rows: int = 0
     bad: list[BadRow] = field(default_factory=list)
+    """The first of the bad rows."""
 
     def see(self, row: Row | BadRow, mapped: int) -> None:
         """Count a row in."""
         self.rows += 1
         if isinstance(row, BadRow):
-            self.bad.append(row)
+            self.bad_rows += 1
+            if len(self.bad) < _NAMED_ROWS:
+                self.bad.append(row)
             return
         self.missing_values += mapped - len(row.values)
         if not row.values:
@@ -105,7 +112,7 @@ class Table:
                         survey.see(row, len(form.columns))
                     yield row
         except (OSError, UnicodeDecodeError, csv.Error) as error:
-            raise ConfigError(f"{self.path} cannot be read: {error}") from error
+            raise ConfigError(f"{self.path} cannot be read: {error}.") from error
         if survey is not None:
             survey.ambiguous, survey.registers = stamps.ambiguous, registers
 

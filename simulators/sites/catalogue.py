@@ -20,7 +20,7 @@ def demo_sites(names: Sequence[str], seed: int) -> Plan:
     plan = Plan()
     for name in names:
         if name not in SITES:
-            raise ConfigError(f"no site is called {name!r}; there are {', '.join(SITES)}")
+            raise ConfigError(f"No site is called {name!r}; there are {', '.join(SITES)}.")
         plan += SITES[name](seed)
     return plan
 

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
@@ -46,6 +51,24 @@ def test_simulate_reports_what_it_did(
     assert "seed 1, not 9" in again.stderr
 
 
+def test_ctrl_c_ends_a_simulation_in_order(
+    operator_url: str, site_id: str, listen: Callable[[str], Any]
+) -> None:
+    heard = listen(f"telemetry/v1/{site_id}-campus/meter/main")
+    arguments = ["simulate", "--mqtt-url", operator_url, "--sites", "campus", "--site-prefix", f"{site_id}-"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "services.cli.main", *arguments, "--backfill", "5m", "--json"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        heard.wait_for(lambda h: len(h.units()) >= 10)
+        process.send_signal(signal.SIGINT)
+        output, errors = process.communicate(timeout=30)
+    assert process.returncode == 0, errors
+    assert json.loads(output)["unacknowledged"] == 0
+    assert b"Traceback" not in errors
+
+
 def test_simulate_writes_a_registry(app: typer.Typer, tmp_path: Path) -> None:
     path = tmp_path / "registry.yaml"
     result = CliRunner().invoke(app, ["simulate", "--devices", "30", "--registry", str(path)])
@@ -57,8 +80,8 @@ def test_simulate_writes_a_registry(app: typer.Typer, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--faults", "lightning"], "no fault is called 'lightning'"),
-        (["--sites", "moon"], "no site is called 'moon'"),
+        (["--faults", "lightning"], "No fault is called 'lightning'"),
+        (["--sites", "moon"], "No site is called 'moon'"),
         (["--mqtt-url", "http://x"], "mqtt://"),
         (["--registry", "x.yaml"], "--devices"),
     ],
@@ -89,10 +112,10 @@ def test_replay_publishes_a_file(app: typer.Typer, operator_url: str, site_id: s
 @pytest.mark.parametrize(
     ("arguments", "status", "message"),
     [
-        (["--map", "power_w=W"], 2, "a meter has no quantity 'power_w'"),
+        (["--map", "power_w=W"], 2, "A meter has no quantity 'power_w'"),
         (["--accumulate", "power_kw=W"], 2, "not a register"),
         (["--map", "power_kw=W", "--shift-to", "later"], 2, "--shift-to"),
-        (["--map", "power_kw=W", "--timezone", "Mars"], 2, "no time zone"),
+        (["--map", "power_kw=W", "--timezone", "Mars"], 2, "No time zone"),
         (["--map", "power_kw=W", "--timezone", "UTC"], 1, "data.csv:2: W is 'x', not a number"),
         (["--map", "power_kw=W"], 2, "no zone"),
     ],

@@ -227,7 +227,7 @@ def test_kept_state_comes_back_whole(tmp_path: Path) -> None:
 
 
 def test_two_simulators_do_not_share_a_folder(tmp_path: Path) -> None:
-    with StateStore(tmp_path), pytest.raises(StateError, match="another simulator"), StateStore(tmp_path):
+    with StateStore(tmp_path), pytest.raises(StateError, match="Another simulator"), StateStore(tmp_path):
         pass
     with StateStore(tmp_path):
         pass

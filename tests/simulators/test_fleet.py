@@ -319,7 +319,7 @@ def test_a_message_the_broker_refuses_ends_the_run(
 
 def test_what_cannot_be_simulated_is_said(now: float, manual_clock: Any, tmp_path: Path) -> None:
     clock = manual_clock(now, now + 5.0)
-    with pytest.raises(ConfigError, match="no site is called 'x'"):
+    with pytest.raises(ConfigError, match="No site is called 'x'"):
         run(FleetConfig("mqtt://localhost", sites=["x"]), clock)
     with pytest.raises(ConfigError, match="nothing to simulate"):
         run(FleetConfig("mqtt://localhost", sites=[]), clock)

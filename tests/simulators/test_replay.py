@@ -87,7 +87,7 @@ def test_times_must_go_on() -> None:
         read("yesterday", zone=PARIS)
     with pytest.raises(ConfigError, match="no zone"):
         read("2026-03-01 02:30")
-    with pytest.raises(ConfigError, match="no time zone is called"):
+    with pytest.raises(ConfigError, match="No time zone is called"):
         zone("Paris/Europe")
 
 
@@ -135,6 +135,15 @@ def test_every_bad_row_is_named_with_its_line(tmp_path: Path) -> None:
         Replay(data, ReplayConfig("mqtt://localhost", DEVICE)).prepare()
     report = Replay(data, ReplayConfig("mqtt://localhost", DEVICE, skip_bad=True)).prepare()
     assert report.readings == 1
+    assert report.as_json()["bad_rows"] == 3
+
+
+def test_of_very_many_bad_rows_some_are_named(tmp_path: Path) -> None:
+    data = table(tmp_path, "t,p\n" + "never,1\n" * 500, Column("power_kw", "p", 1.0))
+    with pytest.raises(ReplayError) as failure:
+        Replay(data, ReplayConfig("mqtt://localhost", DEVICE)).prepare()
+    assert len(str(failure.value).splitlines()) == 21
+    assert str(failure.value).endswith("and 480 more")
 
 
 def test_what_is_wrong_with_the_file_is_said(tmp_path: Path) -> None:
@@ -142,7 +151,7 @@ def test_what_is_wrong_with_the_file_is_said(tmp_path: Path) -> None:
     for columns, message in (
         ((Column("power_kw", "q", 1.0),), "no column 'q'; it has t, p"),
         ((power, power), "mapped twice"),
-        ((), "nothing is mapped"),
+        ((), "Nothing is mapped"),
     ):
         with pytest.raises(ConfigError, match=message):
             table(tmp_path, "t,p\n", *columns).survey()
