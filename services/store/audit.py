@@ -87,7 +87,8 @@ WHERE received_at >= %(since)s GROUP BY topic, reason"""
 
 _SPANS = """
 WITH span AS MATERIALIZED (
-    SELECT site, kind, device, min(time) AS first, max(time) AS last FROM api.readings GROUP BY site, kind, device)
+    SELECT site, kind, device, min(time) AS first, max(time) AS last
+    FROM api.readings GROUP BY site, kind, device)
 SELECT s.site, s.kind, s.device, s.first, s.last, d.interval_s
 FROM span s JOIN api.devices d USING (site, kind, device)"""
 
