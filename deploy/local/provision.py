@@ -9,7 +9,7 @@ from deploy.local import process
 from deploy.local.errors import SetupError
 from deploy.local.postgres import DATABASE, start_error, url
 from deploy.local.process import ProcessId
-from deploy.local.state import LOGIN_ROLES, OWNER, SUPERUSER
+from deploy.local.state import LOGIN_ROLES, OWNER, READER_ROLES, SUPERUSER
 
 _READY_S = 120.0  # a crash recovery may take as long as the write-ahead log is long
 
@@ -68,3 +68,6 @@ def _make_role(connection: psycopg.Connection, role: str, password: str) -> None
         sql.SQL("ALTER" if exists else "CREATE"), sql.Identifier(role), sql.SQL(rights), sql.Literal(password)
     )
     connection.execute(statement)
+    if role in READER_ROLES:
+        limit = sql.SQL("ALTER ROLE {} SET statement_timeout = '60s'")
+        connection.execute(limit.format(sql.Identifier(role)))

@@ -17,6 +17,8 @@ class DamagedStateError(SetupError):
 SUPERUSER = "postgres"
 OWNER = "carbonflow_owner"
 LOGIN_ROLES = (OWNER, "carbonflow_ingest", "carbonflow_analytics", "carbonflow_ops", "carbonflow_grafana")
+READER_ROLES = ("carbonflow_ops", "carbonflow_grafana")
+"""People and dashboards: no query of theirs may hold the database for long."""
 MQTT_USERS = ("carbonflow", "ingest", "devices")
 
 
