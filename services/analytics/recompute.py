@@ -51,8 +51,10 @@ from services.store.ledger_rows import (
 from services.store.pool import Connection
 from services.store.registry import load_registry, source_ids
 
-FLUSHES_PER_ROUND: Final = 500
+FLUSHES_PER_ROUND: Final = 1000
+PAIRS_PER_ROUND: Final = 20_000
 RANGES_PER_ROUND: Final = 200
+"""A round is one transaction: so much work and no more, that a crash repeats little of it."""
 _WIDER: Final = 2
 """What was touched and the hours beyond that change with it are computed at once up to so many portions."""
 
@@ -61,6 +63,8 @@ class Round(NamedTuple):
     """What one round did."""
 
     flushes: int = 0
+    pairs: int = 0
+    """Of device and quarter hour that the flushes touched."""
     ranges: int = 0
     readings: int = 0
     """Read, neighbours included."""
@@ -71,7 +75,11 @@ class Round(NamedTuple):
     @property
     def was_full(self) -> bool:
         """Whether more work may be waiting."""
-        return self.flushes == FLUSHES_PER_ROUND or self.ranges == RANGES_PER_ROUND
+        return (
+            self.flushes >= FLUSHES_PER_ROUND
+            or self.pairs >= PAIRS_PER_ROUND
+            or self.ranges >= RANGES_PER_ROUND
+        )
 
     def plus(self, readings: int, *written: Written) -> Round:
         return self._replace(
@@ -103,13 +111,13 @@ class Recomputer:
             if not await lock_ledger(connection):
                 return None
             self._received.clear()
-            dirty = await read_dirty(connection, FLUSHES_PER_ROUND)
+            dirty = await read_dirty(connection, FLUSHES_PER_ROUND, PAIRS_PER_ROUND)
             ranges = await read_dirty_ranges(connection, RANGES_PER_ROUND)
             if not dirty.ids and not ranges:
                 return Round()
             # After the work was read: a registry applied in between has noted more than was read.
             await self._refresh(connection)
-            done = Round(len(dirty.ids), len(ranges))
+            done = Round(len(dirty.ids), len(dirty.device_ids), len(ranges))
             touched = await self._touched(connection, dirty, ranges)
             for windows in ledger.chunks(self._plan, touched, self._max_readings):
                 done = await self._recompute(connection, windows, done)

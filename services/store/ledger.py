@@ -20,6 +20,7 @@ from services.store.schema import reading_table
 # Any number: one ledger worker computes at a time.
 _LOCK_KEY: Final = 0x6C65_6467_6572
 _SECOND_US: Final = 1_000_000
+_ROWS_AT_ONCE: Final = 20_000
 
 
 class Dirty(NamedTuple):
@@ -100,7 +101,7 @@ class _Statements:
 _READ: Final = """
 SELECT r.device_id, date_part('epoch', r.time), date_part('epoch', r.received_at), r.status,
     r.quantity_status::text, {values}
-FROM unnest(%(device_ids)s::integer[], %(begins)s::timestamptz[], %(ends)s::timestamptz[])
+FROM unnest(%(device_ids)b::integer[], %(begins)b::timestamptz[], %(ends)b::timestamptz[])
     AS wanted (device_id, begins, ends)
 CROSS JOIN LATERAL (
     SELECT * FROM {table} r
@@ -112,7 +113,7 @@ CROSS JOIN LATERAL (
 
 _SENT: Final = """
 SELECT wanted.device_id, found.*
-FROM unnest(%(device_ids)s::integer[], %(begins)s::timestamptz[], %(ends)s::timestamptz[])
+FROM unnest(%(device_ids)b::integer[], %(begins)b::timestamptz[], %(ends)b::timestamptz[])
     AS wanted (device_id, begins, ends)
 CROSS JOIN LATERAL (
     SELECT {sent} FROM {table} r
@@ -134,7 +135,7 @@ CROSS JOIN LATERAL (
 
 _EARLIER: Final = """
 SELECT wanted.number, min(found.time)
-FROM unnest(%s::integer[], %s::timestamptz[]) WITH ORDINALITY AS wanted (device_id, before, number)
+FROM unnest(%b::integer[], %b::timestamptz[]) WITH ORDINALITY AS wanted (device_id, before, number)
 CROSS JOIN LATERAL (
     SELECT r.time FROM {table} r
     WHERE r.device_id = wanted.device_id AND r.time < wanted.before
@@ -149,9 +150,9 @@ _STATEMENTS: Final = MappingProxyType({kind: _Statements(kind) for kind in Kind}
 # By the primary key, from the stretch outwards: rows without readings are the hours of an outage.
 _NEIGHBOURS: Final = """
 SELECT wanted.device_id, q.code, before.hour, after.hour, inside.hour IS NOT NULL
-FROM unnest(%(device_ids)s::integer[], %(begins)s::timestamptz[], %(ends)s::timestamptz[])
+FROM unnest(%(device_ids)b::integer[], %(begins)b::timestamptz[], %(ends)b::timestamptz[])
     AS wanted (device_id, begins, ends)
-CROSS JOIN unnest(%(quantities)s::smallint[]) AS q (code)
+CROSS JOIN unnest(%(quantities)b::smallint[]) AS q (code)
 LEFT JOIN LATERAL (
     SELECT h.hour FROM core.device_hour h
     WHERE h.device_id = wanted.device_id AND h.quantity = q.code AND h.hour < wanted.begins AND h.readings > 0
@@ -172,19 +173,27 @@ WHERE before.hour IS NOT NULL OR after.hour IS NOT NULL OR inside.hour IS NOT NU
 """
 
 
+_DIRTY: Final = """
+SELECT counted.dirty_id, counted.device_ids, counted.quarters
+FROM (
+    SELECT oldest.*, sum(cardinality(oldest.device_ids)) OVER (ORDER BY oldest.dirty_id) AS pairs
+    FROM (SELECT * FROM core.dirty d ORDER BY d.dirty_id LIMIT %(flushes)s) AS oldest
+) AS counted
+WHERE counted.pairs - cardinality(counted.device_ids) < %(pairs)s
+ORDER BY counted.dirty_id
+"""
+
+
 async def lock_ledger(connection: Connection) -> bool:
     """Be the one who computes, until the transaction ends; False where another session is."""
     cursor = await connection.execute("SELECT pg_try_advisory_xact_lock(%s)", [_LOCK_KEY])
     return await cursor.fetchone() == (True,)
 
 
-async def read_dirty(connection: Connection, limit: int) -> Dirty:
-    """The oldest `limit` flushes of ingest that the ledger has before it."""
-    cursor = await connection.execute(
-        "SELECT dirty_id, device_ids, quarters FROM core.dirty ORDER BY dirty_id LIMIT %s",
-        [limit],
-        binary=True,
-    )
+async def read_dirty(connection: Connection, flushes: int, pairs: int) -> Dirty:
+    """The oldest flushes of ingest that the ledger has before it: up to `flushes`, and no more after `pairs`
+    of device and quarter hour."""
+    cursor = await connection.execute(_DIRTY, {"flushes": flushes, "pairs": pairs}, binary=True)
     rows = await cursor.fetchall()
     return Dirty(
         [dirty_id for dirty_id, _, _ in rows],
@@ -273,12 +282,19 @@ async def backed_up(
 
 async def read_readings(connection: Connection, kind: Kind, stretches: Collection[Stretch]) -> RawReadings:
     """All readings of the stretches, which must not overlap within a device."""
-    rows: list[tuple[Any, ...]] = []
-    if stretches:
-        cursor = await connection.execute(
-            _STATEMENTS[kind].read, {**_columns(stretches), **_bounds(stretches)}, binary=True
-        )
-        rows = await cursor.fetchall()
+    if not stretches:
+        return _raw(kind, [])
+    parameters = {**_columns(stretches), **_bounds(stretches)}
+    blocks: list[RawReadings] = []
+    async with connection.cursor(binary=True) as cursor:
+        await cursor.execute(_STATEMENTS[kind].read, parameters)
+        # As rows of Python's own numbers they take ten times the space of their columns.
+        while rows := await cursor.fetchmany(_ROWS_AT_ONCE):
+            blocks.append(_raw(kind, rows))
+    return _joined(blocks) if blocks else _raw(kind, [])
+
+
+def _raw(kind: Kind, rows: Sequence[tuple[Any, ...]]) -> RawReadings:
     columns: list[Sequence[Any]] = list(zip(*rows, strict=True)) or [()] * (5 + len(NAMES[kind]))
     device_id, time, received_at, status, quantity_status, *values = columns
     return RawReadings(
@@ -288,6 +304,17 @@ async def read_readings(connection: Connection, kind: Kind, stretches: Collectio
         np.array(status, np.int64),
         quantity_status,
         {name: np.array(column, np.float64) for name, column in zip(NAMES[kind], values, strict=True)},
+    )
+
+
+def _joined(blocks: Sequence[RawReadings]) -> RawReadings:
+    return RawReadings(
+        np.concatenate([each.device_id for each in blocks]),
+        np.concatenate([each.time for each in blocks]),
+        np.concatenate([each.received_at for each in blocks]),
+        np.concatenate([each.status for each in blocks]),
+        [status for each in blocks for status in each.quantity_status],
+        {name: np.concatenate([each.values[name] for each in blocks]) for name in blocks[0].values},
     )
 
 

@@ -47,7 +47,7 @@ ON CONFLICT ({key}) DO UPDATE SET {assignments}
 
 _REMOVE: Final = """
 DELETE FROM {table} h
-USING unnest(%(ids)s::integer[], %(begins)s::timestamptz[], %(ends)s::timestamptz[])
+USING unnest(%(ids)b::integer[], %(begins)b::timestamptz[], %(ends)b::timestamptz[])
     AS whole (id, begins, ends)
 WHERE h.{id} = whole.id AND h.hour >= whole.begins AND h.hour < whole.ends
     AND h.hour >= %(low)s AND h.hour < %(high)s
@@ -66,7 +66,7 @@ computed_at = now(), revision = h.revision + CASE
 _LAST_RECEIVED: Final = """
 UPDATE core.device d
 SET last_received_at = heard.at
-FROM unnest(%s::integer[], %s::timestamptz[]) AS heard (device_id, at)
+FROM unnest(%b::integer[], %b::timestamptz[]) AS heard (device_id, at)
 WHERE d.device_id = heard.device_id AND (d.last_received_at IS NULL OR d.last_received_at < heard.at)
 """
 
@@ -98,7 +98,7 @@ class _Table:
         self.write: Final = sql.SQL(_WRITE).format(
             table=table,
             columns=names(columns),
-            arrays=sql.SQL(", ").join(sql.SQL("%s::" + each + "[]") for each in columns.values()),
+            arrays=sql.SQL(", ").join(sql.SQL("%b::" + each + "[]") for each in columns.values()),
             stored=names(values, "o"),
             new=names(values, "n"),
             stored_key=names(key, "o"),
@@ -111,7 +111,7 @@ class _Table:
             id=sql.Identifier(next(iter(key))),
             old_key=names(key, "h"),
             key_arrays=sql.SQL(", ").join(
-                sql.SQL(f"%(key_{index})s::{each}[]") for index, each in enumerate(key.values())
+                sql.SQL(f"%(key_{index})b::{each}[]") for index, each in enumerate(key.values())
             ),
         )
 
