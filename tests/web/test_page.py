@@ -133,6 +133,18 @@ async def test_a_known_zero_is_zero(web: httpx.AsyncClient, seed: Seed) -> None:
     assert "CO₂ now 0 kg/h" in Page((await web.get("/board")).text).text
 
 
+async def test_one_site_alone(web: httpx.AsyncClient, seed: Seed) -> None:
+    populate(seed)
+    seed.site("plant", "Power plant")
+    both = Page((await web.get("/")).text)
+    assert {"/?site=campus", "/?site=plant"} <= set(both.links)
+    one = Page((await web.get("/board", params={"site": "plant"})).text)
+    assert "site-plant" in one.ids
+    assert "site-campus" not in one.ids
+    assert "What came in" not in one.text
+    assert (await web.get("/", params={"site": "nowhere"})).status_code == 404
+
+
 async def test_page_and_its_part_are_well_formed_and_ids_are_unique(
     web: httpx.AsyncClient, seed: Seed
 ) -> None:

@@ -10,6 +10,7 @@ from typing import Final
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 from starlette.datastructures import MutableHeaders
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -57,6 +58,7 @@ def create_app(
     app.include_router(metrics.router(reader, registry or CollectorRegistry()))
     app.include_router(page.router(reader, settings.board_refresh_s))
     app.mount("/static", StaticFiles(directory=STATIC))
+    app.add_middleware(GZipMiddleware, minimum_size=2_000, compresslevel=5)
     app.add_middleware(SecurityHeaders)
     return app
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import floor, log10
-from typing import Final
+from typing import Final, NamedTuple
 
 from services.analytics.web.summary import Hour, Part
 from services.analytics.web.text import DASH, amount_text, share_text
@@ -44,6 +44,24 @@ class Column:
     title: str
 
 
+class Cell(NamedTuple):
+    amount: str
+    estimated: bool
+
+
+class Row(NamedTuple):
+    hour: str
+    running: bool
+    cells: tuple[Cell, ...]
+
+
+class Table(NamedTuple):
+    """The same hours in words, the running one first."""
+
+    members: tuple[str, ...]
+    rows: tuple[Row, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Tick:
     y: float
@@ -73,8 +91,8 @@ def draw(kind: str, hours: Sequence[Hour], members: Sequence[str], unit: str) ->
     step = WIDTH / len(hours)
     columns = tuple(
         Column(
-            x=index * step,
-            width=step,
+            x=_tidy(index * step),
+            width=_tidy(step),
             bars=_bars(hour, members, index * step, step, height_of),
             state=_state(hour, members),
             title=_title(hour, members, unit),
@@ -84,10 +102,15 @@ def draw(kind: str, hours: Sequence[Hour], members: Sequence[str], unit: str) ->
     return Chart(
         kind=kind,
         columns=columns,
-        ticks=tuple(Tick(height_of(each), amount_text(each), each == 0) for each in ticks),
+        ticks=tuple(Tick(_tidy(height_of(each)), amount_text(each), each == 0) for each in ticks),
         hour_labels=tuple(f"{hour.local:%H:%M}" for hour in hours),
         empty=all(column.state == "unknown" for column in columns),
     )
+
+
+def _tidy(length: float) -> float:
+    """A hundredth of a unit is far below a pixel."""
+    return round(length, 2)
 
 
 def _extent(hour: Hour) -> tuple[float, float]:
@@ -126,10 +149,10 @@ def _bars(
         top, bottom = sorted((height_of(base + part.amount), height_of(base)))
         bars.append(
             Bar(
-                x=x + step * _GAP / 2,
-                y=top,
-                width=step * (1 - _GAP),
-                height=bottom - top,
+                x=_tidy(x + step * _GAP / 2),
+                y=_tidy(top),
+                width=_tidy(step * (1 - _GAP)),
+                height=_tidy(bottom - top),
                 colour=min(index, COLOURS - 1),
                 faint=hour.running or part.estimated,
             )
@@ -162,3 +185,17 @@ def _part_text(part: Part | None, unit: str) -> str:
         return f"{DASH} ({part.missing_reason or 'unknown'})"
     marks = f", coverage {share_text(part.coverage)}" + (", estimated" if part.estimated else "")
     return f"{amount_text(part.amount)} {unit}{marks}"
+
+
+def table(hours: Sequence[Hour], members: Sequence[str]) -> Table:
+    """The hours as a table, one column for each member."""
+    rows = []
+    for hour in reversed(hours):
+        parts = {part.of: part for part in hour.parts}
+        cells = tuple(_cell(parts.get(member)) for member in members)
+        rows.append(Row(f"{hour.local:%d %b %H:%M}", hour.running, cells))
+    return Table(tuple(members), tuple(rows))
+
+
+def _cell(part: Part | None) -> Cell:
+    return Cell(DASH, False) if part is None else Cell(amount_text(part.amount), part.estimated)

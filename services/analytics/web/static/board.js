@@ -44,7 +44,7 @@ function morphChildren(old, fresh) {
 }
 
 async function refresh() {
-  const answer = await fetch("/board", { signal: AbortSignal.timeout(timeoutMs), cache: "no-store" });
+  const answer = await fetch(`/board${location.search}`, { signal: AbortSignal.timeout(timeoutMs), cache: "no-store" });
   if (!answer.ok) throw new Error((await answer.json()).error);
   const holder = document.createElement("template");
   holder.innerHTML = await answer.text();
