@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping
+from datetime import datetime
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -54,6 +55,7 @@ from services.store.registry import load_registry, source_ids
 FLUSHES_PER_ROUND: Final = 1000
 PAIRS_PER_ROUND: Final = 20_000
 RANGES_PER_ROUND: Final = 200
+RANGE_READINGS_PER_ROUND: Final = 2_000_000
 """A round is one transaction: so much work and no more, that a crash repeats little of it."""
 _WIDER: Final = 2
 """What was touched and the hours beyond that change with it are computed at once up to so many portions."""
@@ -74,12 +76,9 @@ class Round(NamedTuple):
 
     @property
     def was_full(self) -> bool:
-        """Whether more work may be waiting."""
-        return (
-            self.flushes >= FLUSHES_PER_ROUND
-            or self.pairs >= PAIRS_PER_ROUND
-            or self.ranges >= RANGES_PER_ROUND
-        )
+        """Whether more work may be waiting. Of stretches that were re-opened, always: rounds of them are
+        few."""
+        return self.flushes >= FLUSHES_PER_ROUND or self.pairs >= PAIRS_PER_ROUND or self.ranges > 0
 
     def plus(self, readings: int, *written: Written) -> Round:
         return self._replace(
@@ -99,6 +98,7 @@ class Recomputer:
         self._plan = Plan(Registry(version=1), FactorBook(()))
         self._sources: dict[SourceKey, int] = {}
         self._ids: dict[DeviceKey, int] = {}
+        self._keys: dict[int, DeviceKey] = {}
         self._received: dict[int, int] = {}
 
     async def run_once(self, connection: Connection) -> Round | None:
@@ -117,9 +117,11 @@ class Recomputer:
                 return Round()
             # After the work was read: a registry applied in between has noted more than was read.
             await self._refresh(connection)
+            await self._meet(connection, dirty, ranges)
+            touched = self._touched_by_flushes(dirty)
+            ranges, of_ranges = await self._touched_by_ranges(connection, ranges)
             done = Round(len(dirty.ids), len(dirty.device_ids), len(ranges))
-            touched = await self._touched(connection, dirty, ranges)
-            for windows in ledger.chunks(self._plan, touched, self._max_readings):
+            for windows in ledger.chunks(self._plan, touched + of_ranges, self._max_readings):
                 done = await self._recompute(connection, windows, done)
             # Last, for ingest writes to the same rows.
             received = {each: from_us(at) for each, at in sorted(self._received.items())}
@@ -135,25 +137,46 @@ class Recomputer:
             self._sources = await source_ids(connection)
             self._versions = found
 
-    async def _touched(self, connection: Connection, dirty: Dirty, ranges: list[DirtyRange]) -> list[Touched]:
+    async def _meet(self, connection: Connection, dirty: Dirty, ranges: list[DirtyRange]) -> None:
+        """Learn who the devices are of which something was noted."""
         ids = set(dirty.device_ids.tolist()) | {each.device_id for each in ranges}
-        keys = await device_keys(connection, ids)
-        self._ids.update({key: device_id for device_id, key in keys.items()})
-        touched: list[Touched] = []
+        unknown = ids - self._keys.keys()
+        if unknown:
+            self._keys |= await device_keys(connection, unknown)
+            self._ids |= {key: device_id for device_id, key in self._keys.items()}
+
+    def _touched_by_flushes(self, dirty: Dirty) -> list[Touched]:
         order = np.argsort(dirty.device_ids, kind="stable")
-        of_devices, first = np.unique(dirty.device_ids[order], return_index=True)
+        device_ids, first = np.unique(dirty.device_ids[order], return_index=True)
         quarters = np.split(dirty.quarters[order], first[1:]) if len(first) else []
-        for device_id, of_device in zip(of_devices.tolist(), quarters, strict=True):
-            touched += ledger.touched_hours(self._plan, keys[device_id], of_device)
-        for kind, of_kind in _by_kind({keys[each.device_id] for each in ranges}).items():
-            found = await extents(connection, kind, [self._ids[key] for key in of_kind])
-            for each in (each for each in ranges if each.device_id in found):
-                earliest, latest = found[each.device_id]
-                begin, end = max(each.from_time, earliest), min(each.to_time, latest)
-                if begin <= end:
-                    key = keys[each.device_id]
-                    touched += ledger.touched_days(self._plan, key, to_us(begin), to_us(end) + 1)
-        return touched
+        return [
+            touched
+            for device_id, of_device in zip(device_ids.tolist(), quarters, strict=True)
+            for touched in ledger.touched_hours(self._plan, self._keys[device_id], of_device)
+        ]
+
+    async def _touched_by_ranges(
+        self, connection: Connection, ranges: list[DirtyRange]
+    ) -> tuple[list[DirtyRange], list[Touched]]:
+        """As many of the ranges as one round may take, and what they touch: no more than there are
+        readings."""
+        extent: dict[int, tuple[datetime, datetime]] = {}
+        for kind, of_kind in _by_kind({self._keys[each.device_id] for each in ranges}).items():
+            extent |= await extents(connection, kind, [self._ids[key] for key in of_kind])
+        taken: list[DirtyRange] = []
+        touched: list[Touched] = []
+        expected = 0.0
+        for each in ranges:
+            if expected > RANGE_READINGS_PER_ROUND:
+                break
+            taken.append(each)
+            first, last = extent.get(each.device_id, (each.to_time, each.from_time))
+            begin, end = max(each.from_time, first), min(each.to_time, last)
+            if begin <= end:
+                key = self._keys[each.device_id]
+                touched += ledger.touched_days(self._plan, key, to_us(begin), to_us(end) + 1)
+                expected += ledger.expected_readings(self._plan, {key: Window(to_us(begin), to_us(end))})
+        return taken, touched
 
     async def _recompute(self, connection: Connection, windows: Windows, done: Round) -> Round:
         """The touched windows, and all hours beyond them that change with them."""
