@@ -144,11 +144,12 @@ def test_the_stack_with_the_demo_profile(machine: Machine) -> None:
     machine.run("demo-registry")
     machine.up("simulators")
 
-    def all_known() -> bool:
-        live = machine.json("/api/v1/live")
-        return bool(live["sources"]) and live["total_co2_kg_per_h"] is not None
+    def most_known() -> bool:
+        # Not all: the simulated devices also fall silent and calibrate, as the real ones do.
+        sources = machine.json("/api/v1/live")["sources"]
+        return sum(source["co2_kg_per_h"] is not None for source in sources) > len(sources) / 2
 
-    eventually(all_known, machine)
+    eventually(most_known, machine)
     assert {site["site"] for site in machine.json("/api/v1/sites")["sites"]} == {"campus", "plant"}
     eventually(lambda: bool(machine.json("/api/v1/emissions")["rows"]), machine)
     eventually(lambda: bool(machine.json("/api/v1/energy")["rows"]), machine)
