@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -122,12 +121,10 @@ async def totals(connection: Connection) -> Totals:
     return Totals(*(row or (0, 0, 0, 0)))
 
 
-async def stored_values(connection: Connection, since: datetime) -> AsyncIterator[StoredValue]:
+async def stored_values(connection: Connection, since: datetime) -> list[StoredValue]:
     """Every stored value received at or after `since`."""
-    async with connection.cursor() as cursor:
-        await cursor.execute(_STORED, {"since": since})
-        async for row in cursor:
-            yield StoredValue(*row)
+    cursor = await connection.execute(_STORED, {"since": since})
+    return [StoredValue(*row) for row in await cursor.fetchall()]
 
 
 async def stored_by_kind(connection: Connection, since: datetime) -> dict[str, int]:

@@ -6,27 +6,33 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 
+import polars as pl
 import pytest
 
-from services.cli.demo.verdict import Published, ReadingKey, Stored, gather, judge
-from services.store.audit import LedgerSum, StoredValue, Totals
+from services.cli.demo.verdict import VALUES, Published, Stored, judge
+from services.store.audit import LedgerSum, Totals
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
-KEY = ReadingKey("campus", "meter", "main", NOON)
+ROW = ("campus", "meter", "main", NOON, "energy_import_kwh", 10.5)
 SOURCE = ("campus", "grid-electricity")
 BAD = ("telemetry/v1/campus/meter/main", "bad_field")
+
+
+def table(*rows: tuple[object, ...]) -> pl.DataFrame:
+    return pl.DataFrame(list(rows), VALUES, orient="row")
+
 
 PUBLISHED = Published(
     units=3,
     injected_bad=1,
-    readings={KEY: {"energy_import_kwh": 10.5}},
+    values=table(ROW),
     bad={BAD: 1},
     truth_co2_kg={SOURCE: 100.0},
     linear=frozenset({SOURCE}),
 )
 STORED = Stored(
     counted=Totals(received=3, stored=1, duplicate=1, rejected=1),
-    readings={KEY: {"energy_import_kwh": 10.5}},
+    values=table(ROW),
     by_kind={"meter": 1},
     dead_letters={BAD: 1},
     ledger=[LedgerSum("campus", "grid-electricity", "electricity", 100.005)],
@@ -57,16 +63,19 @@ def test_everything_agrees() -> None:
 
 
 def _lost(stored: Stored) -> Stored:
-    return replace(stored, readings={})
+    return replace(stored, values=table())
 
 
 def _invented(stored: Stored) -> Stored:
-    later = KEY._replace(time=NOON.replace(minute=1))
-    return replace(stored, readings={**stored.readings, later: {"power_kw": 1.0}})
+    return replace(stored, values=table(ROW, (*ROW[:3], NOON.replace(minute=1), "power_kw", 1.0)))
 
 
 def _altered(stored: Stored) -> Stored:
-    return replace(stored, readings={KEY: {"energy_import_kwh": 10.500000001}})
+    return replace(stored, values=table((*ROW[:5], 10.500000001)))
+
+
+def _doubled(stored: Stored) -> Stored:
+    return replace(stored, values=table(ROW, ROW))
 
 
 def _uncounted(stored: Stored) -> Stored:
@@ -92,9 +101,13 @@ def _ledger_empty(stored: Stored) -> Stored:
 @pytest.mark.parametrize(
     ("spoil", "complaints"),
     [
-        (_lost, ["published readings are not stored"]),
-        (_invented, ["stored readings were not published"]),
-        (_altered, ["stored with other values"]),
+        (
+            _lost,
+            ["1 published values are not stored, such as campus/meter/main at 2026-03-01T12:00:00+00:00"],
+        ),
+        (_invented, ["1 stored values were not published, such as campus/meter/main"]),
+        (_altered, ["energy_import_kwh 10.5, stored 10.500000001"]),
+        (_doubled, ["2 values are stored twice"]),
         (_uncounted, ["but 2 received", "but 0 rejected"]),
         (_other_reason, ["should be rejected as bad_field", "should be rejected as not_json"]),
         (_ledger_off, ["+0.0200 % off the truth"]),
@@ -114,15 +127,3 @@ def test_a_method_that_is_not_linear_may_be_further_off() -> None:
     published = replace(PUBLISHED, linear=frozenset())
     assert judge(published, replace(STORED, ledger=[LedgerSum(*SOURCE, "cems", 100.49)])).ok
     assert not judge(published, replace(STORED, ledger=[LedgerSum(*SOURCE, "cems", 100.51)])).ok
-
-
-def test_values_come_together_as_readings() -> None:
-    values = [
-        StoredValue("campus", "meter", "main", NOON, "energy_import_kwh", 10.5),
-        StoredValue("campus", "meter", "main", NOON, "power_kw", 3.0),
-        StoredValue("plant", "meter", "main", NOON, "power_kw", 4.0),
-    ]
-    assert gather(values) == {
-        KEY: {"energy_import_kwh": 10.5, "power_kw": 3.0},
-        KEY._replace(site="plant"): {"power_kw": 4.0},
-    }

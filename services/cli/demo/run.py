@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+import polars as pl
+
 from services.cli.demo.screen import Picture
 from services.cli.demo.stack import Stack, fleet_state
-from services.cli.demo.verdict import Published, ReadingKey, Stored, Verdict, gather, judge
+from services.cli.demo.verdict import VALUES, Published, Stored, Verdict, judge
 from services.store import audit
 from services.store.pool import Connection
 from simulators.faults import FaultPlan
@@ -115,7 +117,7 @@ class Demo:
         connection = self._connection
         stored = Stored(
             counted=(await audit.totals(connection)).since(before),
-            readings=gather([value async for value in audit.stored_values(connection, began)]),
+            values=pl.DataFrame(await audit.stored_values(connection, began), VALUES, orient="row"),
             by_kind=await audit.stored_by_kind(connection, began),
             dead_letters=await audit.dead_letters(connection, began),
             ledger=await audit.ledger_sums(connection),
@@ -127,7 +129,7 @@ class Demo:
         return Published(
             units=report.published,
             injected_bad=report.injected_bad,
-            readings=_readings(report),
+            values=_values(report),
             bad=Counter(self._journal.rejects),
             truth_co2_kg={
                 (source.site, source.source): _truth(report, source, by_device)
@@ -138,14 +140,14 @@ class Demo:
         )
 
 
-def _readings(report: Report) -> dict[ReadingKey, Mapping[str, float]]:
-    """The published readings as `api.readings` shows them: booleans are 1 or 0."""
-    return {
-        ReadingKey(*reading.device, datetime.fromtimestamp(reading.ts, UTC)): {
-            name: float(value) for name, value in reading.values.items()
-        }
+def _values(report: Report) -> pl.DataFrame:
+    """The published readings as `api.readings` shows them, a row a value: booleans are 1 or 0."""
+    rows = [
+        (*reading.device, datetime.fromtimestamp(reading.ts, UTC), quantity, float(value))
         for reading in report.readings()
-    }
+        for quantity, value in reading.values.items()
+    ]
+    return pl.DataFrame(rows, VALUES, orient="row")
 
 
 def _truth(report: Report, source: SourceSpec, spans: Mapping[DeviceId, audit.StoredSpan]) -> float:

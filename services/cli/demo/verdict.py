@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
-from datetime import datetime
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final
 
-from services.store.audit import LedgerSum, StoredValue, Totals
+import polars as pl
+
+from services.store.audit import LedgerSum, Totals
 
 LINEAR_TOLERANCE_PCT: Final = 0.01
 """Where the method is linear in a register: only its resolution stands between ledger and truth."""
@@ -15,14 +16,18 @@ OTHER_TOLERANCE_PCT: Final = 0.5
 """Where several gauges enter: sampling and noise."""
 
 
-class ReadingKey(NamedTuple):
-    site: str
-    kind: str
-    device: str
-    time: datetime
-
-
-Values: TypeAlias = Mapping[str, float]
+VALUES: Final = pl.Schema(
+    [
+        ("site", pl.String()),
+        ("kind", pl.String()),
+        ("device", pl.String()),
+        ("time", pl.Datetime("us", "UTC")),
+        ("quantity", pl.String()),
+        ("value", pl.Float64()),
+    ]
+)
+"""The columns of published and stored values: one row a value, as in `api.readings`."""
+_KEY: Final = ("site", "kind", "device", "time", "quantity")
 
 
 @dataclass(frozen=True)
@@ -31,7 +36,8 @@ class Published:
 
     units: int
     injected_bad: int
-    readings: Mapping[ReadingKey, Values]
+    values: pl.DataFrame
+    """Of the schema VALUES."""
     bad: Mapping[tuple[str, str], int]
     """Units that must become dead letters, by topic and reason."""
     truth_co2_kg: Mapping[tuple[str, str], float]
@@ -45,7 +51,8 @@ class Stored:
     """What the database says."""
 
     counted: Totals
-    readings: Mapping[ReadingKey, Values]
+    values: pl.DataFrame
+    """Of the schema VALUES."""
     by_kind: Mapping[str, int]
     dead_letters: Mapping[tuple[str, str], int]
     ledger: Iterable[LedgerSum]
@@ -98,19 +105,10 @@ def judge(published: Published, stored: Stored) -> Verdict:
         kinds=dict(stored.by_kind),
     )
     verdict.failures += _account(published, stored)
-    verdict.failures += _readings(published.readings, stored.readings)
+    verdict.failures += _values(published.values, stored.values)
     verdict.failures += _dead_letters(published.bad, stored.dead_letters)
     _emissions(verdict, published, stored.ledger)
     return verdict
-
-
-def gather(values: Iterable[StoredValue]) -> dict[ReadingKey, dict[str, float]]:
-    """The rows of `api.readings`, put together again as readings."""
-    readings: dict[ReadingKey, dict[str, float]] = {}
-    for value in values:
-        key = ReadingKey(value.site, value.kind, value.device, value.time)
-        readings.setdefault(key, {})[value.quantity] = value.value
-    return readings
 
 
 def _account(published: Published, stored: Stored) -> list[str]:
@@ -125,24 +123,22 @@ def _account(published: Published, stored: Stored) -> list[str]:
     return failures
 
 
-def _readings(published: Mapping[ReadingKey, Values], stored: Mapping[ReadingKey, Values]) -> list[str]:
-    failures = []
-    if missing := published.keys() - stored.keys():
-        failures.append(f"{len(missing)} published readings are not stored, such as {_named(min(missing))}.")
-    if extra := stored.keys() - published.keys():
-        failures.append(f"{len(extra)} stored readings were not published, such as {_named(min(extra))}.")
-    different = [key for key in published.keys() & stored.keys() if published[key] != stored[key]]
-    if different:
-        example = min(different)
-        failures.append(
-            f"{len(different)} readings are stored with other values, such as {_named(example)}: "
-            f"published {dict(published[example])}, stored {dict(stored[example])}."
-        )
-    return failures
+def _values(published: pl.DataFrame, stored: pl.DataFrame) -> list[str]:
+    both = published.join(stored, on=_KEY, how="inner", suffix="_stored")
+    differences = (
+        ("published values are not stored", published.join(stored, on=_KEY, how="anti")),
+        ("stored values were not published", stored.join(published, on=_KEY, how="anti")),
+        ("values are stored as others", both.filter(pl.col("value").ne_missing(pl.col("value_stored")))),
+        ("values are stored twice", stored.filter(stored.select(_KEY).is_duplicated())),
+    )
+    return [f"{len(rows)} {what}, such as {_named(rows)}." for what, rows in differences if len(rows)]
 
 
-def _named(key: ReadingKey) -> str:
-    return f"{key.site}/{key.kind}/{key.device} at {key.time.isoformat()}"
+def _named(rows: pl.DataFrame) -> str:
+    first = rows.sort(_KEY).row(0, named=True)
+    key = f"{first['site']}/{first['kind']}/{first['device']} at {first['time'].isoformat()}"
+    became = f", stored {first['value_stored']}" if "value_stored" in first else ""
+    return f"{key}: {first['quantity']} {first['value']}{became}"
 
 
 def _dead_letters(expected: Mapping[tuple[str, str], int], kept: Mapping[tuple[str, str], int]) -> list[str]:
