@@ -143,8 +143,6 @@ CONTENT_FAULTS: Final[Mapping[str, Content]] = MappingProxyType(
         "too_large": _too_large,
     }
 )
-TIMING_FAULTS: Final = ("reorder", "late", "gap")
-DEVICE_FAULTS: Final = ("rollover", "swap")
 
 DEFAULT_CHANCES: Final[Mapping[str, float]] = MappingProxyType(
     {

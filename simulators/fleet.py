@@ -26,7 +26,9 @@ _CHUNK_S: Final = 3600
 _SWAPS_AHEAD_S: Final = 30 * 86_400
 _SMALL_FLEET: Final = 32
 _REFRESH_S: Final = 0.25
-"""Between two looks at the progress, and two savings of the state."""
+"""Between two looks at the progress."""
+_SAVE_S: Final = 2.0
+"""Between two savings of the state: what a crash makes a later run publish again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,10 +190,14 @@ class Fleet:
     ) -> None:
         """Tell progress and keep the state until the end; then let go of those who wait for a broker that
         does not answer."""
+        loop = asyncio.get_running_loop()
+        save_at = loop.time() + _SAVE_S
         while not stop.is_set():
             if on_progress is not None:
                 on_progress(self._progress(groups))
-            self._store.save()
+            if loop.time() >= save_at:
+                self._store.save()
+                save_at = loop.time() + _SAVE_S
             await _pause(stop)
         _, waiting = await asyncio.wait(running, timeout=self._config.grace_s)
         for task in waiting:

@@ -57,6 +57,23 @@ class Journal(Protocol):
         ...
 
 
+class NoJournal:
+    """Keeps nothing, for long runs of which only the counts matter."""
+
+    def reading(self, reading: Reading) -> None:
+        """A reading was wholly published."""
+
+    def bad(self, topic: str, reason: str) -> None:
+        """A bad unit was published."""
+
+    def readings(self) -> Iterator[Reading]:
+        """None."""
+        return iter(())
+
+    def close(self) -> None:
+        """Nothing more comes."""
+
+
 class MemoryJournal:
     """A journal of one run, in memory."""
 
@@ -86,8 +103,7 @@ class FileJournal:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._file: IO[str] = path.open("a", encoding="utf-8")
+        self._file: IO[str] | None = None
 
     def reading(self, reading: Reading) -> None:
         """A reading was wholly published."""
@@ -106,8 +122,10 @@ class FileJournal:
 
     def readings(self) -> Iterator[Reading]:
         """Every reading in the file, also of earlier runs."""
-        if not self._file.closed:
+        if self._file is not None and not self._file.closed:
             self._file.flush()
+        if not self._path.exists():
+            return
         with self._path.open(encoding="utf-8") as lines:
             for line in lines:
                 entry = json.loads(line)
@@ -117,7 +135,11 @@ class FileJournal:
 
     def close(self) -> None:
         """Nothing more comes."""
-        self._file.close()
+        if self._file is not None:
+            self._file.close()
 
     def _write(self, entry: dict[str, object]) -> None:
+        if self._file is None:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = self._path.open("a", encoding="utf-8")
         self._file.write(json.dumps(entry, separators=(",", ":")) + "\n")

@@ -11,8 +11,8 @@ from typing import Annotated
 
 import typer
 
-from services.settings import SettingsError, load
-from simulators.errors import ConfigError, SimulatorError
+from services.settings import load
+from simulators.errors import ConfigError
 
 MqttUrl = Annotated[
     str | None, typer.Option(help="mqtt://user:password@host:port. Default: CARBONFLOW_MQTT_URL.")
@@ -26,16 +26,13 @@ def broker(url: str | None) -> tuple[str, Path | None]:
 
 
 @contextmanager
-def ends_with_a_sentence() -> Iterator[None]:
-    """Errors as one clear message on stderr: exit status 2 for bad use, 1 for failure."""
+def bad_use() -> Iterator[None]:
+    """What makes no sense ends with one clear message on stderr and exit status 2."""
     try:
         yield
-    except (ConfigError, SettingsError) as error:
+    except ConfigError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(2) from None
-    except SimulatorError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(1) from None
 
 
 def stop_on_signals(stop: asyncio.Event) -> None:

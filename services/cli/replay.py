@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from services.cli.broker import MqttUrl, broker, ends_with_a_sentence
+from services.cli.broker import MqttUrl, bad_use, broker
 from services.domain.quantities import Kind, quantity
 from simulators.errors import ConfigError
 from simulators.replay.columns import Column
@@ -74,7 +74,7 @@ def replay(
     Cells that are empty or `?` are not measured: the quantity is left out. Local times need --timezone; one
     that happens twice is taken in the file's order, one that never happens is an error.
     """
-    with ends_with_a_sentence():
+    with bad_use():
         form = TableFormat(
             columns=_columns(kind, mapping or [], accumulate or []),
             times=tuple(name.strip() for name in time.split(",")),

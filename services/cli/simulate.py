@@ -14,13 +14,13 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 from ruamel.yaml import YAML
 
-from services.cli.broker import MqttUrl, broker, ends_with_a_sentence, stop_on_signals
+from services.cli.broker import MqttUrl, bad_use, broker, stop_on_signals
 from services.cli.demo.command import seconds
 from simulators.errors import ConfigError
 from simulators.faults import FaultPlan
 from simulators.fleet import Fleet, FleetConfig, OnProgress
 from simulators.fleet import Progress as FleetProgress
-from simulators.journal import FileJournal, Journal, MemoryJournal
+from simulators.journal import FileJournal, Journal, NoJournal
 from simulators.report import Report
 from simulators.sites.catalogue import generated
 from simulators.sites.generated import registry_document
@@ -47,7 +47,7 @@ def simulate(
     ] = None,
     backfill: Annotated[
         float,
-        typer.Option(parser=seconds, metavar="DURATION", help="How far back new devices begin."),
+        typer.Option(parser=seconds, metavar="DURATION", help="How far back devices begin at most."),
     ] = "24h",  # type: ignore[assignment]  # typer parses the default too
     state: Annotated[
         Path | None, typer.Option(help="Folder for what the devices remember; without it, nothing.")
@@ -68,7 +68,7 @@ def simulate(
     The report at the end counts what was published, what of it was bad on purpose, and the true CO2 of every
     source by the simulators' own physics.
     """
-    with ends_with_a_sentence():
+    with bad_use():
         if registry is not None:
             _write_registry(registry, devices, seed, site_prefix)
             return
@@ -86,7 +86,7 @@ def simulate(
             qos=qos,
             ca_file=ca_file,
         )
-        kept: Journal = MemoryJournal() if journal is None else FileJournal(journal)
+        kept: Journal = NoJournal() if journal is None else FileJournal(journal)
         report = asyncio.run(_run(Fleet(config, journal=kept), duration))
     _tell(report, as_json)
 

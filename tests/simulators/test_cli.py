@@ -17,6 +17,8 @@ from typer.testing import CliRunner
 
 from services.cli.replay import replay
 from services.cli.simulate import simulate
+from simulators.errors import StateError
+from simulators.replay.run import ReplayError
 
 pytestmark = pytest.mark.usefixtures("no_states_left")
 
@@ -47,8 +49,8 @@ def test_simulate_reports_what_it_did(
     assert sum("reason" in entry for entry in entries) == report["injected_bad"]
     # A second run goes on from there.
     again = CliRunner().invoke(app, [*arguments, "--seed", "9", "--json"])
-    assert again.exit_code == 1
-    assert "seed 1, not 9" in again.stderr
+    assert isinstance(again.exception, StateError)
+    assert "seed 1, not 9" in str(again.exception)
 
 
 def test_ctrl_c_ends_a_simulation_in_order(
@@ -110,22 +112,26 @@ def test_replay_publishes_a_file(app: typer.Typer, operator_url: str, site_id: s
 
 
 @pytest.mark.parametrize(
-    ("arguments", "status", "message"),
+    ("arguments", "message"),
     [
-        (["--map", "power_w=W"], 2, "A meter has no quantity 'power_w'"),
-        (["--accumulate", "power_kw=W"], 2, "not a register"),
-        (["--map", "power_kw=W", "--shift-to", "later"], 2, "--shift-to"),
-        (["--map", "power_kw=W", "--timezone", "Mars"], 2, "No time zone"),
-        (["--map", "power_kw=W", "--timezone", "UTC"], 1, "data.csv:2: W is 'x', not a number"),
-        (["--map", "power_kw=W"], 2, "no zone"),
+        (["--map", "power_w=W"], "A meter has no quantity 'power_w'"),
+        (["--accumulate", "power_kw=W"], "not a register"),
+        (["--map", "power_kw=W", "--shift-to", "later"], "--shift-to"),
+        (["--map", "power_kw=W", "--timezone", "Mars"], "No time zone"),
+        (["--map", "power_kw=W"], "no zone"),
     ],
 )
 def test_replay_says_what_is_wrong(
-    app: typer.Typer, tmp_path: Path, arguments: list[str], status: int, message: str
+    app: typer.Typer, tmp_path: Path, arguments: list[str], message: str
 ) -> None:
     data = tmp_path / "data.csv"
     data.write_text("t,W\n2026-01-01 00:00,x\n")
     fixed = ["--site", "s", "--device", "d", "--kind", "meter", "--time", "t", "--dry-run"]
     result = CliRunner().invoke(app, ["replay", str(data), *fixed, *arguments])
-    assert result.exit_code == status, result.output
+    assert result.exit_code == 2, result.output
     assert message in result.stderr
+    wrong_row = CliRunner().invoke(
+        app, ["replay", str(data), *fixed, "--map", "power_kw=W", "--timezone", "UTC"]
+    )
+    assert isinstance(wrong_row.exception, ReplayError)
+    assert "data.csv:2: W is 'x', not a number" in str(wrong_row.exception)
