@@ -288,7 +288,7 @@ class Proxy:
 
 
 def test_a_broken_connection_loses_nothing(
-    listen: Callable[[str], Any], operator_url: str, site_id: str, now: float, manual_clock: Any
+    listen: Callable[[str], Any], operator_url: str, site_id: str, now: float
 ) -> None:
     heard = listen(f"telemetry/v1/{site_id}-campus/#")
     broker = BrokerUrl.parse(operator_url)
@@ -302,8 +302,9 @@ def test_a_broken_connection_loses_nothing(
                 url, sites=["campus"], site_prefix=f"{site_id}-", backfill_s=4 * 3600.0, faults=NONE,
                 per_connection=2,
             )  # fmt: skip
-            clock = manual_clock(now, now + 5.0)
-            report = await Fleet(config, clock=clock).run(asyncio.Event())
+            stop = asyncio.Event()
+            fleet = Fleet(config, clock=FixedClock(now))
+            report = await fleet.run(stop, lambda p: stop.set() if p.live else None)
         return report, proxy.cuts
 
     report, cuts = asyncio.run(through_proxy())
