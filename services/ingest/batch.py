@@ -57,14 +57,27 @@ class Inbox:
         self._room.set()
         self._draining = False
         self._handed_out_at = 0.0
+        # Of the batches that are closed or handed out; the open one is counted by itself.
+        self._readings = 0
+        self._messages = 0
+        self._size_bytes = 0
         self.on_room: Callable[[], None] = lambda: None
         """Called when there is room again."""
-        self.readings = 0
+
+    @property
+    def readings(self) -> int:
         """Units in the window."""
-        self.messages = 0
+        return self._readings + len(self._open.units)
+
+    @property
+    def messages(self) -> int:
         """Messages in the window."""
-        self.size_bytes = 0
+        return self._messages + self._open.messages
+
+    @property
+    def size_bytes(self) -> int:
         """Bytes in the window, about."""
+        return self._size_bytes + self._open.size_bytes
 
     def receive(self, connection: Connection, messages: list[Message]) -> bool:
         """Decode messages into batches; returns whether there is room for more."""
@@ -75,16 +88,13 @@ class Inbox:
         most = self._window.batch_readings
         for message in messages:
             units = decode(message)
-            if batch.messages and len(batch.units) + len(units) > most:
+            if len(batch.units) + len(units) > most and batch.messages:
                 batch = self._new_batch(connection)
             batch.units += units
             batch.messages += 1
             batch.size_bytes += MESSAGE_BYTES + len(message.payload)
             if message.packet_id:
                 batch.packet_ids.append(message.packet_id)
-            self.readings += len(units)
-            self.size_bytes += MESSAGE_BYTES + len(message.payload)
-        self.messages += len(messages)
         self._arrived.set()
         self._empty.clear()
         if self.readings >= self._window.readings or self.size_bytes >= self._window.size_bytes:
@@ -102,19 +112,18 @@ class Inbox:
                 async with asyncio.timeout(wait_s):
                     await self._hurry.wait()
         self._handed_out_at = loop.time()
-        if self._closed:
-            batch = self._closed.popleft()
-        else:
-            batch, self._open = self._open, Batch(self._open.source)
+        if not self._closed:
+            self._new_batch(self._open.source)
+        batch = self._closed.popleft()
         if not self._closed and not self._open.messages:
             self._arrived.clear()
         return batch
 
     def done(self, batch: Batch) -> None:
         """A batch was written and acknowledged: its part of the window is free."""
-        self.readings -= len(batch.units)
-        self.messages -= batch.messages
-        self.size_bytes -= batch.size_bytes
+        self._readings -= len(batch.units)
+        self._messages -= batch.messages
+        self._size_bytes -= batch.size_bytes
         if self.messages == 0:
             self._empty.set()
         half = self.readings <= self._window.readings / 2 and self.size_bytes <= self._window.size_bytes / 2
@@ -135,10 +144,14 @@ class Inbox:
         """Wait until there is room for more."""
         await self._room.wait()
 
-    def _new_batch(self, connection: Connection) -> Batch:
+    def _new_batch(self, connection: Connection | None) -> Batch:
         """Close the open batch and open the next."""
-        if self._open.messages:
-            self._closed.append(self._open)
+        closed = self._open
+        if closed.messages:
+            self._closed.append(closed)
+            self._readings += len(closed.units)
+            self._messages += closed.messages
+            self._size_bytes += closed.size_bytes
             self._hurry.set()
         self._open = Batch(connection)
         return self._open

@@ -33,6 +33,10 @@ _REFUSED_FOR_GOOD: Final = (
 """Trying again does not help: somebody must change the settings."""
 
 
+# A NamedTuple's own constructor takes twice as long, and there is a message for every reading.
+_new: Final = tuple.__new__
+
+
 class ConnectionLostError(Exception):
     """The connection to the broker ended; the session waits there."""
 
@@ -118,7 +122,8 @@ class Connection(asyncio.Protocol):
         try:
             for packet in self._framer.feed(data):
                 if type(packet) is mqtt5.PublishPacket:
-                    messages.append(Message(packet.topic, packet.payload, packet.packet_id or 0, now))
+                    values = (packet.topic, packet.payload, packet.packet_id or 0, now, None)
+                    messages.append(_new(Message, values))
                 elif type(packet) is LargePublish:
                     topic, packet_id, beginning, cut = packet
                     messages.append(Message(topic, beginning, packet_id, now, cut))

@@ -7,7 +7,7 @@ where it is there and valid, else from the register's movement since its last va
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
@@ -24,7 +24,7 @@ from services.domain.reading import DeviceKey, Reading
 from services.domain.registry.model import Registry
 from services.ingest.rates import UNKNOWN_US, Entries, Group, Member, Registers, known_members
 from services.ingest.status import words_of
-from services.store.live import LiveRow
+from services.store.live import LiveBlock
 
 _VALID: Final = STATUS_CODES[Status.VALID]
 # Where the registry names no interval: two readings of a register are neighbours within a quarter hour.
@@ -65,7 +65,7 @@ class Selection:
 class Converted:
     """Rows of the live stream, and what to remember once they are committed."""
 
-    rows: list[LiveRow] = field(default_factory=list)
+    blocks: list[LiveBlock] = field(default_factory=list)
     registers: list[tuple[Group, Registers]] = field(default_factory=list)
 
 
@@ -93,7 +93,7 @@ class LiveConverter:
     def inherit(self, before: LiveConverter) -> None:
         """Take over what is remembered of registers that are still there."""
         remembered = {
-            (group.device_ids[member], group.quantities[member]): (
+            (int(group.device_ids[member]), group.quantities[member]): (
                 group.last_us[member],
                 group.last_value[member],
             )
@@ -101,7 +101,7 @@ class LiveConverter:
             for member in np.flatnonzero(known_members(group)).tolist()
         }
         for group in self._groups:
-            for member, key in enumerate(zip(group.device_ids, group.quantities, strict=True)):
+            for member, key in enumerate(zip(group.device_ids.tolist(), group.quantities, strict=True)):
                 if key in remembered:
                     group.last_us[member], group.last_value[member] = remembered[key]
 
@@ -130,7 +130,7 @@ class LiveConverter:
             co2, co2e, registers = group.convert(
                 entries, selection.values, selection.counting, selection.fresh.times_us
             )
-            converted.rows += _rows(group, entries, selection.fresh.readings, co2, co2e)
+            converted.blocks += _blocks(group, entries, selection.fresh.times_us, co2, co2e)
             converted.registers.append((group, registers))
         return converted
 
@@ -143,7 +143,7 @@ def lookups(selection: Selection) -> Iterator[Lookup]:
     for group, entries in selection.entries:
         for member in group.wanted(entries, selection.values):
             row = entries.rows[np.flatnonzero(entries.members == member)[0]]
-            wanted[group.quantities[member]][group.device_ids[member]] = fresh.readings[row].time
+            wanted[group.quantities[member]][int(group.device_ids[member])] = fresh.readings[row].time
             reach_us = max(reach_us, int(group.hold_us[member]))
     for name, before in wanted.items():
         yield Lookup(fresh.kind, name, before, reach_us / SECOND_US)
@@ -153,7 +153,7 @@ def take(selection: Selection, lookup: Lookup, found: Mapping[int, tuple[datetim
     """Remember what a look-up found, and that it need not be asked again."""
     for group, entries in selection.entries:
         for member in sorted(set(entries.members.tolist())):
-            device_id = group.device_ids[member]
+            device_id = int(group.device_ids[member])
             if group.quantities[member] != lookup.quantity or device_id not in lookup.before:
                 continue
             group.asked[member] = True
@@ -238,23 +238,23 @@ def _matrices(fresh: Fresh) -> tuple[FloatArray, FloatArray]:
     return values, counting
 
 
-def _rows(
-    group: Group, entries: Entries, readings: Sequence[Reading], co2: FloatArray, co2e: FloatArray
-) -> list[LiveRow]:
-    return [
-        LiveRow(
-            group.source_ids[member],
-            group.device_ids[member],
-            readings[row].time,
-            group.basis[member],
-            co2_kg_per_h if co2_kg_per_h == co2_kg_per_h else None,
-            co2e_kg_per_h if co2e_kg_per_h == co2e_kg_per_h else None,
-            group.factor_ids[member],
+def _blocks(
+    group: Group, entries: Entries, times_us: IntArray, co2: FloatArray, co2e: FloatArray
+) -> Iterator[LiveBlock]:
+    """One block for each basis of the group: nearly always one."""
+    rows, members = entries
+    basis = group.basis[members]
+    for word in np.unique(basis).tolist():
+        chosen = np.flatnonzero(basis == word)
+        yield LiveBlock(
+            group.source_ids[members[chosen]],
+            group.device_ids[members[chosen]],
+            times_us[rows[chosen]],
+            word or None,
+            co2[chosen],
+            co2e[chosen],
+            group.factor_ids[members[chosen]],
         )
-        for row, member, co2_kg_per_h, co2e_kg_per_h in zip(
-            entries.rows.tolist(), entries.members.tolist(), co2.tolist(), co2e.tolist(), strict=True
-        )
-    ]
 
 
 def next_change(registry: Registry, factors: FactorBook, at: datetime, until: datetime) -> datetime:

@@ -77,7 +77,14 @@ class Decoder:
             return (Rejected(_too_large(message), message, None),)
         if payload[:1] != b"{" and payload.lstrip(_BLANKS)[:1] == b"[":
             return self._array(wire, message)
-        return (_unit(self._single(wire, payload, received_at), message, None),)
+        try:
+            fields = wire.one(payload)
+        except ValidationError:
+            return (_unit(self._single(wire, payload, received_at), message, None),)
+        content = self._reading(wire, fields, received_at)
+        if type(content) is Reading:
+            return (_new(Received, (content, message, None)),)
+        return (_unit(content, message, None),)
 
     def _first(self, message: Message) -> Sequence[Decoded]:
         """A message of a topic that is not remembered: a new one, or none of readings."""
@@ -152,9 +159,11 @@ class Decoder:
         known = wire.known
         text = items[0]
         try:
-            time = datetime.fromisoformat(text.upper() if text[-1] == "z" else text)
+            time = datetime.fromisoformat(text)
         except ValueError:
-            return bad_timestamp(text)
+            if text[-1] != "z":
+                return bad_timestamp(text)
+            return self._reading(wire, {**fields, "ts": text.upper()}, received_at)
         values = items[_FIXED:known]
         if values == wire.nothing:
             return _nothing_measured(NAMES[wire.device.kind])

@@ -193,7 +193,7 @@ class Flush:
             )
             take(selection, lookup, found)
         converted = self._live.convert(selection)
-        await copy_live(self._connection, converted.rows)
+        await copy_live(self._connection, converted.blocks)
         self._account.live.append(converted)
 
     def _note(self, part: OfKind, times_us: IntArray, met: Met) -> None:

@@ -60,10 +60,10 @@ class Group:
         names = {name: column for column, name in enumerate(NAMES[kind])}
         conversions = [member.conversion for member in members]
         self._formula = formula
-        self.device_ids = [member.device_id for member in members]
-        self.source_ids = [member.source_id for member in members]
-        self.basis = [each.basis for each in conversions]
-        self.factor_ids = [each.factor.factor_id for each in conversions]
+        self.device_ids = np.array([member.device_id for member in members], np.int64)
+        self.source_ids = np.array([member.source_id for member in members], np.int64)
+        self.basis = np.array([each.basis or "" for each in conversions])
+        self.factor_ids = _optional([each.factor.factor_id for each in conversions])
         self.quantities = [each.quantity for each in conversions]
         self._is_register = np.array([member.is_register for member in members], np.bool_)
         self._register = _columns(names, [each.quantity for each in conversions])

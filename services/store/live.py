@@ -3,29 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
 from typing import NamedTuple
 
+import numpy as np
+import numpy.typing as npt
+
+from services.store.binary_copy import HEADER, TRAILER, Column, encode, floats, instants, integers, text
 from services.store.pool import Connection
 
 
-class LiveRow(NamedTuple):
-    """The rate one reading of a device stood for, in one source. None is unknown."""
+class LiveBlock(NamedTuple):
+    """The rates that readings stood for, as parallel arrays; one row for each reading and source."""
 
-    source_id: int
-    device_id: int
-    time: datetime
+    source_ids: npt.NDArray[np.int64]
+    device_ids: npt.NDArray[np.int64]
+    times_us: npt.NDArray[np.int64]
+    """Device time, microseconds since 1970."""
     basis: str | None
-    co2_kg_per_h: float | None
-    co2e_kg_per_h: float | None
-    factor_id: int | None
+    co2_kg_per_h: npt.NDArray[np.float64]
+    """NaN where unknown."""
+    co2e_kg_per_h: npt.NDArray[np.float64]
+    """NaN where unknown."""
+    factor_ids: npt.NDArray[np.float64]
+    """NaN where no published factor was used."""
 
 
 _COPY = """
 COPY core.live_emission (source_id, device_id, time, basis, co2_kg_per_h, co2e_kg_per_h, factor_id)
 FROM STDIN (FORMAT binary)
 """
-_TYPES = ("int4", "int4", "timestamptz", "text", "float8", "float8", "int4")
 
 _STATE = """
 SELECT (SELECT coalesce(max(version_id), 0) FROM core.registry_version),
@@ -34,12 +40,27 @@ SELECT (SELECT coalesce(max(version_id), 0) FROM core.registry_version),
 """
 
 
-async def copy_live(connection: Connection, rows: Iterable[LiveRow]) -> None:
+async def copy_live(connection: Connection, blocks: Iterable[LiveBlock]) -> None:
     """Append live rates."""
     async with connection.cursor() as cursor, cursor.copy(_COPY) as copy:
-        copy.set_types(_TYPES)
-        for row in rows:
-            await copy.write_row(row)
+        await copy.write(HEADER)
+        for block in blocks:
+            await copy.write(encode(_columns(block)))
+        await copy.write(TRAILER)
+
+
+def _columns(block: LiveBlock) -> list[Column]:
+    no_factor = np.isnan(block.factor_ids)
+    factor_ids = integers(np.where(no_factor, 0, block.factor_ids), 4)
+    return [
+        integers(block.source_ids, 4),
+        integers(block.device_ids, 4),
+        instants(block.times_us),
+        text(block.basis, len(block.times_us)),
+        floats(block.co2_kg_per_h),
+        floats(block.co2e_kg_per_h),
+        Column(factor_ids.data, ~no_factor),
+    ]
 
 
 async def reference_state(connection: Connection) -> tuple[int, int, bool]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -13,13 +13,12 @@ from hypothesis import strategies as st
 
 from services.domain.conversion import SourceKey, compile_conversions
 from services.domain.factors import FactorBook
-from services.domain.ledger.hours import to_us
+from services.domain.ledger.hours import from_us, to_us
 from services.domain.quantities import NAMES, STATUS_CODES, Kind, Status
 from services.domain.reading import DeviceKey, Reading
 from services.domain.registry.model import Registry
 from services.ingest.convert import Fresh, LiveConverter, References, keep, lookups, next_change, take
 from services.store.factors import shipped_factors
-from services.store.live import LiveRow
 from services.store.pool import connect
 from services.store.registry import apply_registry, plan_registry
 from tests.ingest.conftest import Database
@@ -95,6 +94,15 @@ def reading(device: DeviceKey, second: float, status: int = 0, **values: float) 
     return Reading(device, NOW + timedelta(seconds=second), None, measured, status)
 
 
+class LiveRow(NamedTuple):
+    source_id: int
+    device_id: int
+    time: datetime
+    basis: str | None
+    co2_kg_per_h: float | None
+    factor_id: int | None
+
+
 def convert(live: LiveConverter, *readings: Reading) -> list[LiveRow]:
     """As one batch of one kind, committed."""
     times = np.array([to_us(each.time) for each in readings], np.int64)
@@ -106,7 +114,18 @@ def convert(live: LiveConverter, *readings: Reading) -> list[LiveRow]:
         take(selection, lookup, {})
     converted = live.convert(selection)
     keep(converted)
-    return converted.rows
+    return [
+        LiveRow(
+            int(block.source_ids[row]),
+            int(block.device_ids[row]),
+            from_us(int(block.times_us[row])),
+            block.basis,
+            None if np.isnan(block.co2_kg_per_h[row]) else float(block.co2_kg_per_h[row]),
+            None if np.isnan(block.factor_ids[row]) else int(block.factor_ids[row]),
+        )
+        for block in converted.blocks
+        for row in range(len(block.times_us))
+    ]
 
 
 def rates(*readings: Reading, live: LiveConverter | None = None) -> list[float | None]:
