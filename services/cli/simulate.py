@@ -15,7 +15,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 from ruamel.yaml import YAML
 
 from services.cli.broker import MqttUrl, bad_use, broker, stop_on_signals
-from services.cli.demo.command import seconds
+from services.cli.durations import seconds
 from simulators.errors import ConfigError
 from simulators.faults import FaultPlan
 from simulators.fleet import Fleet, FleetConfig, OnProgress

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
-import re
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,21 +21,12 @@ from services.cli.demo.run import Demo, Show
 from services.cli.demo.screen import Picture, amount, line, render
 from services.cli.demo.stack import Where, running
 from services.cli.demo.verdict import Verdict
+from services.cli.durations import seconds
 from services.cli.servers import console_progress
 from services.store.pool import connect
 
-_DURATION = re.compile(r"(?P<number>\d+(\.\d+)?)(?P<unit>s|m|h)?")
 # Without a terminal: every so many seconds.
 _LINE_EVERY = 5
-_SECONDS = {None: 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
-
-
-def seconds(text: str) -> float:
-    """A duration such as 45, 45s, 10m or 2h in seconds. Raises typer.BadParameter."""
-    match = _DURATION.fullmatch(text.strip())
-    if match is None or float(match["number"]) <= 0:
-        raise typer.BadParameter(f"{text!r} is no duration: write 45s, 10m or 2h.")
-    return float(match["number"]) * _SECONDS[match["unit"]]
 
 
 def demo(

@@ -1,11 +1,11 @@
-"""The demo's options."""
+"""Durations on the command line."""
 
 from __future__ import annotations
 
 import pytest
 import typer
 
-from services.cli.demo.command import seconds
+from services.cli.durations import seconds
 
 
 @pytest.mark.parametrize(("text", "expected"), [("45", 45), ("45s", 45), ("1.5m", 90), ("2h", 7200)])
