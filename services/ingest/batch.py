@@ -79,7 +79,7 @@ class Inbox:
         """Bytes in the window, about."""
         return self._size_bytes + self._open.size_bytes
 
-    def receive(self, connection: Connection, messages: list[Message]) -> bool:
+    def receive(self, connection: Connection, messages: list[Message], /) -> bool:
         """Decode messages into batches; returns whether there is room for more."""
         batch = self._open
         if batch.source is not connection:

@@ -64,7 +64,7 @@ class SessionOptions:
 class Receiver(Protocol):
     """Where messages go."""
 
-    def receive(self, connection: Connection, messages: list[Message]) -> bool:
+    def receive(self, connection: Connection, messages: list[Message], /) -> bool:
         """Take messages; returns whether there is room for more."""
 
     async def wait_for_room(self) -> None:

@@ -73,6 +73,7 @@ class _Statements:
         )
         self.copy_types = [_TYPES[name] for name in FIXED_COLUMNS] + _value_types(kind)
         self.make_stage = sql.SQL(_MAKE_STAGE).format(**common)
+        self.empty_stage = sql.SQL("DELETE FROM {stage}").format(**common)
         self.copy_stage = sql.SQL("COPY {stage} FROM STDIN (FORMAT binary)").format(**common)
         self.stage_types = ["int4", "int4", "timestamptz", "int2", "text", *_value_types(kind)]
         self.compare = sql.SQL(_COMPARE).format(
@@ -178,6 +179,7 @@ async def compare_readings(connection: Connection, kind: Kind, staged: Sequence[
     """What is stored for the devices and times of these readings."""
     statements = _STATEMENTS[kind]
     await connection.execute(statements.make_stage)
+    await connection.execute(statements.empty_stage)  # one transaction may compare twice
     async with connection.cursor() as cursor, cursor.copy(statements.copy_stage) as copy:
         copy.set_types(statements.stage_types)
         for position, (device_id, reading) in enumerate(staged):
