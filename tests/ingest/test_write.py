@@ -319,3 +319,14 @@ def test_odd_text_can_be_stored(database_url: str, database: Database, text: str
     written(database_url, [message("site", payload), message("site", bad)])
     assert database.totals() == {"received": 2, "stored": 1, "duplicate": 0, "rejected": 1}
     assert "note" in database.value("SELECT extra::text FROM core.reading_meter")
+
+
+def test_the_rights_of_the_ingest_role_are_enough(role_url: Callable[[str], str], database: Database) -> None:
+    batch = [
+        message("site", [at(50, power_kw=1), at(40, power_kw=1), at(45, power_kw=1), at(45, voltage_v=1), 7]),
+        message("site", b"online", device="m1/state"),
+        message("site", at(5, mass_t=1, running=True), kind="beltscale"),
+    ]
+    url = role_url("carbonflow_ingest")
+    written(url, batch, [message("site", [at(50, voltage_v=2), at(40, power_kw=9)])])
+    assert database.totals() == {"received": 8, "stored": 6, "duplicate": 0, "rejected": 2}
