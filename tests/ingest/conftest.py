@@ -135,6 +135,12 @@ class Service:
         except OSError:
             return False
 
+    def metric(self, name: str) -> float:
+        """The value of a metric without labels."""
+        with urlopen(self.url("/metrics"), timeout=5) as answer:
+            lines = answer.read().decode().splitlines()
+        return float(next(line.split()[1] for line in lines if line.startswith(f"carbonflow_ingest_{name} ")))
+
     def url(self, path: str) -> str:
         """An address of its HTTP side."""
         return f"http://127.0.0.1:{self.environment['CARBONFLOW_INGEST_HTTP_PORT']}{path}"

@@ -119,7 +119,7 @@ def test_a_stop_writes_and_acknowledges_what_was_received(
     publisher.publish(meter(site_id), {"ts": ago(50), "power_kw": 1})
     until(lambda: database.totals()["received"] == 1, "the first is written")
     publisher.publish(meter(site_id), *({"ts": ago(40 - i), "power_kw": 1} for i in range(30)))
-    until(lambda: b"in_flight 30.0" in urlopen(service.url("/metrics")).read(), "the others wait")
+    until(lambda: service.metric("in_flight") == 30, "the others wait")
     assert service.stop() == 0
     assert database.totals() == {"received": 31, "stored": 31, "duplicate": 0, "rejected": 0}
     service.start()
@@ -137,6 +137,27 @@ def test_what_is_published_while_ingest_is_away_is_kept(
     service.start()
     until(lambda: database.totals()["stored"] == 30, "they come")
     assert service.events("subscribed")[-1]["session_present"] is True
+
+
+def test_a_full_window_makes_the_broker_wait(
+    service: Service, publisher: Publisher, database: Database, site_id: str
+) -> None:
+    """Twice as many readings as fit are there while nothing can be written."""
+    service.start()
+    most = service.metric("window_limit_readings")
+    with database.connection.transaction():
+        database.rows("LOCK TABLE core.ingest_total IN ACCESS EXCLUSIVE MODE")
+        for part in range(2 * int(most) // 1000):
+            array = [{"ts": ago(200_000 - part * 1000 - i), "power_kw": 1} for i in range(1000)]
+            publisher.publish(meter(site_id, f"m{part % 7}"), array)
+        until(lambda: service.metric("window_readings") >= most, "the window is full")
+        held = service.metric("window_readings")
+        assert held < 1.2 * most
+        assert service.metric("in_flight") < 1.2 * most / 1000
+        assert service.metric("window_readings") == held
+        assert database.totals()["received"] == 0
+    until(lambda: database.totals()["stored"] == 2 * most, "all is stored", 60)
+    assert database.totals() == {"received": 2 * most, "stored": 2 * most, "duplicate": 0, "rejected": 0}
 
 
 def test_a_taken_session_ends_it_with_a_sentence(
@@ -168,7 +189,7 @@ def test_a_second_signal_ends_it_at_once(
     with database.connection.transaction():
         database.rows("LOCK TABLE core.ingest_total IN ACCESS EXCLUSIVE MODE")
         publisher.publish(meter(site_id), {"ts": ago(5), "power_kw": 1})
-        until(lambda: b"in_flight 1.0" in urlopen(service.url("/metrics")).read(), "it is on its way")
+        until(lambda: service.metric("in_flight") == 1, "it is on its way")
         service.signal(signal.SIGTERM)
         until(lambda: service.events("stopping"), "it stops")
         service.signal(signal.SIGTERM)
