@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
+from msgspec.structs import astuple
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails, to_json
 
 from services.domain.outcome import Reason
 from services.domain.quantities import NAMES
 from services.domain.reading import DeviceKey, Reading
-from services.ingest import status
+from services.ingest import narrow, status
 from services.ingest.json_text import elements, repaired
 from services.ingest.message import (
     MAX_PAYLOAD_BYTES,
@@ -28,6 +29,7 @@ from services.ingest.message import (
     Unit,
 )
 from services.ingest.refusal import bad_timestamp, not_json, refusal
+from services.ingest.timestamps import instant
 from services.ingest.topics import Channel, Route, parse_topic
 from services.ingest.wire import FIXED_FIELDS, MANY, MAX_ELEMENTS, ONE, Fields
 
@@ -50,8 +52,11 @@ class _Wire:
     """How the readings of one device are decoded."""
 
     device: DeviceKey
-    one: Callable[[bytes], Fields]
-    many: Callable[[bytes], list[Fields]]
+    one: Callable[[bytes], Any]
+    many: Callable[[bytes], list[Any]]
+    all_of_one: Callable[[bytes], Fields]
+    all_of_many: Callable[[bytes], list[Fields]]
+    """As `one` and `many`, but of the whole wire model, not of the narrow one."""
     known: int
     """How many fields the wire model has: what comes after them is not known."""
     nothing: tuple[None, ...]
@@ -78,10 +83,10 @@ class Decoder:
         if payload[:1] != b"{" and payload.lstrip(_BLANKS)[:1] == b"[":
             return self._array(wire, message)
         try:
-            fields = wire.one(payload)
-        except ValidationError:
+            items = astuple(wire.one(payload))
+        except ValueError:
             return (_unit(self._single(wire, payload, received_at), message, None),)
-        content = self._reading(wire, fields, received_at)
+        content = self._reading(wire, items, received_at)
         if type(content) is Reading:
             return (_new(Received, (content, message, None)),)
         return (_unit(content, message, None),)
@@ -98,23 +103,36 @@ class Decoder:
         kind = route.device.kind
         self._wires[message.topic] = _Wire(
             device=route.device,
-            one=ONE[kind].validator.validate_json,
-            many=MANY[kind].validator.validate_json,
+            one=narrow.ONE[kind].decode,
+            many=narrow.MANY[kind].decode,
+            all_of_one=ONE[kind].validator.validate_json,
+            all_of_many=MANY[kind].validator.validate_json,
             known=_FIXED + len(NAMES[kind]),
             nothing=(None,) * len(NAMES[kind]),
         )
         return self.decode(message)
 
     def _array(self, wire: _Wire, message: Message) -> Sequence[Unit]:
+        received_at = message.received_at
         try:
             found = wire.many(message.payload)
+        except ValueError:
+            return self._odd_array(wire, message)
+        return [
+            _unit(self._reading(wire, astuple(each), received_at), message, position)
+            for position, each in enumerate(found)
+        ]
+
+    def _odd_array(self, wire: _Wire, message: Message) -> Sequence[Unit]:
+        """An array in which the narrow model does not take something."""
+        try:
+            found = wire.all_of_many(message.payload)
         except ValidationError as error:
             return self._one_by_one(wire, message, error.errors(include_url=False)[0])
         if not found:
             return (Rejected(_wrong_length(0), message, None),)
-        received_at = message.received_at
         return [
-            _unit(self._reading(wire, fields, received_at), message, position)
+            _unit(self._reading_of(wire, fields, message.received_at), message, position)
             for position, fields in enumerate(found)
         ]
 
@@ -132,10 +150,10 @@ class Decoder:
 
     def _single(self, wire: _Wire, payload: bytes, received_at: datetime) -> Reading | Rejection:
         try:
-            fields = wire.one(payload)
+            fields = wire.all_of_one(payload)
         except ValidationError as error:
             return self._second_look(wire, payload, received_at, error.errors(include_url=False))
-        return self._reading(wire, fields, received_at)
+        return self._reading_of(wire, fields, received_at)
 
     def _second_look(
         self, wire: _Wire, payload: bytes, received_at: datetime, errors: list[ErrorDetails]
@@ -148,23 +166,28 @@ class Decoder:
         if text is None:
             return not_json(errors[0])
         try:
-            fields = wire.one(text)
+            fields = wire.all_of_one(text)
         except ValidationError as again:
             return refusal(kind, again.errors(include_url=False), payload)
-        return self._reading(wire, fields, received_at)
+        return self._reading_of(wire, fields, received_at)
 
-    def _reading(self, wire: _Wire, fields: Fields, received_at: datetime) -> Reading | Rejection:
-        """The reading of validated fields, which are in the order of the wire model."""
-        items = tuple(fields.values())
-        known = wire.known
-        text = items[0]
-        try:
-            time = datetime.fromisoformat(text)
-        except ValueError:
-            if text[-1] != "z":
-                return bad_timestamp(text)
-            return self._reading(wire, {**fields, "ts": text.upper()}, received_at)
-        values = items[_FIXED:known]
+    def _reading_of(self, wire: _Wire, fields: Fields, received_at: datetime) -> Reading | Rejection:
+        """The reading of the whole wire model's fields."""
+        items = tuple(fields.values())[: wire.known]
+        return self._reading(wire, items, received_at, list(fields.items())[wire.known :])
+
+    def _reading(
+        self,
+        wire: _Wire,
+        items: tuple[Any, ...],
+        received_at: datetime,
+        unknown: Sequence[tuple[str, object]] = (),
+    ) -> Reading | Rejection:
+        """The reading of validated fields, in the order of the wire model, and of those it does not know."""
+        time = instant(items[0])
+        if time is None:
+            return bad_timestamp(items[0])
+        values = items[_FIXED:]
         if values == wire.nothing:
             return _nothing_measured(NAMES[wire.device.kind])
         if received_at is not self._at:
@@ -174,9 +197,9 @@ class Decoder:
         if time.tzinfo is not UTC:
             time = time.astimezone(UTC)
         reading = _new(Reading, (wire.device, time, items[1], values, 0, None, None))
-        if items[2] is None and len(items) == known:
+        if items[2] is None and not unknown:
             return reading
-        return _with_more(reading, items[2], list(fields.items())[known:])
+        return _with_more(reading, items[2], unknown)
 
     def _set_window(self, received_at: datetime) -> None:
         """What is plausible of messages received at that moment, which many share."""
@@ -210,7 +233,7 @@ def _state(route: Route, message: Message) -> Sequence[Decoded]:
     return () if state is None else (StateUnit(StateChange(route.device, state), message),)
 
 
-def _with_more(reading: Reading, word: object, unknown: list[tuple[str, object]]) -> Reading:
+def _with_more(reading: Reading, word: object, unknown: Sequence[tuple[str, object]]) -> Reading:
     """The reading with its status and the fields that the contract does not know."""
     names = NAMES[reading.device.kind]
     extra = dict(unknown)

@@ -13,7 +13,7 @@ import numpy as np
 from services.domain.ledger.hours import IntArray
 from services.domain.outcome import Reason
 from services.domain.quantities import Kind
-from services.domain.reading import DeviceKey
+from services.domain.reading import DeviceKey, Reading
 from services.ingest.convert import Converted, Fresh, LiveConverter, lookups, take
 from services.ingest.decode import DROPPED_EXTRA
 from services.ingest.letters import Letters
@@ -170,7 +170,7 @@ class Flush:
             await copy_readings(self._connection, kind, rows)
         if met.updates:
             await update_readings(self._connection, kind, met.updates)
-        times_us = np.array([round(reading.time.timestamp() * _US) for reading in part.readings], np.int64)
+        times_us = _times_us(part.readings)
         if part.readings:
             await self._write_live(Fresh(kind, part.device_ids, part.readings, times_us))
         self._note(part, times_us, met)
@@ -252,6 +252,12 @@ class Flush:
                 duplicate=account.duplicate,
                 rejected=rejected,
             )
+
+
+def _times_us(readings: Sequence[Reading]) -> IntArray:
+    """Microseconds since 1970. A double holds seconds of this century to a quarter of one."""
+    seconds = np.array([reading.time.timestamp() for reading in readings], np.float64)
+    return np.rint(seconds * _US).astype(np.int64)
 
 
 def _quota(unit: Received) -> Rejection:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from services.domain.outcome import Reason
 from services.domain.quantities import NAMES, STATUS_CODES, Kind, Status
 from services.domain.reading import DeviceKey, Reading
+from services.ingest import wire
 from services.ingest.decode import DROPPED_EXTRA, Decoder
 from services.ingest.json_text import elements
 from services.ingest.message import (
@@ -26,6 +28,7 @@ from services.ingest.message import (
     StateUnit,
     Unit,
 )
+from services.ingest.timestamps import instant
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 LIMITS = Limits(too_old_s=400 * 86_400, future_s=300)
@@ -354,3 +357,81 @@ def test_time_is_kept_to_the_microsecond(ago: timedelta, zone: int) -> None:
     sign = "-" if zone < 0 else "+"
     ts = f"{local.isoformat()}{sign}{abs(zone) // 60:02}:{abs(zone) % 60:02}"
     assert reading({"ts": ts, "power_kw": 1}).time == time
+
+
+NUMBERS = (
+    st.sampled_from(
+        [
+            "0",
+            "-0",
+            "-0.0",
+            "1e3",
+            "1E-400",
+            "1e400",
+            "01",
+            "1.",
+            ".5",
+            "+1",
+            "9" * 25,
+            "9" * 400,
+            "5.0",
+            "NaN",
+            "true",
+        ]
+    )
+    | st.floats(allow_nan=False).map(repr)
+    | st.decimals(-1e15, 1e15, allow_nan=False).map(str)
+)
+VALUES = NUMBERS | st.sampled_from(
+    ["null", "false", '"3"', "[]", "{}", '"valid"', '"fault"', '"x"', f'"{TS}"']
+)
+MEMBERS = st.tuples(st.sampled_from(["power_kw", "voltage_v", "power_factor", "seq", "status", "ts"]), VALUES)
+BLANKS = st.sampled_from(["", " ", "\n\t "])
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.lists(MEMBERS, max_size=5), BLANKS, st.booleans())
+def test_both_wire_models_say_the_same(members: list[tuple[str, str]], blank: str, as_array: bool) -> None:
+    """An unknown field leads past the narrow model."""
+    members = [("ts", f'"{TS}"'), *members]
+    text = f"{blank},".join(f'"{name}"{blank}:{blank}{value}' for name, value in members)
+    opening, closing = ("[{", "}]") if as_array else ("{", "}")
+    narrow = one(f"{blank}{opening}{text}{closing}{blank}".encode())
+    whole = one(f'{opening}{text},"unknown":0{closing}'.encode())
+    if isinstance(narrow, Rejection):
+        assert isinstance(whole, Rejection)
+        assert whole.reason == narrow.reason
+    else:
+        assert isinstance(whole, Reading)
+        assert whole == narrow._replace(extra='{"unknown":0}')
+
+
+STAMPS = st.from_regex(wire.RFC3339, fullmatch=True) | st.builds(
+    lambda time, zone, at, other: (
+        f"{time.isoformat()}{zone}"[:at] + other + f"{time.isoformat()}{zone}"[at + 1 :]
+    ),
+    st.datetimes(),
+    st.sampled_from(
+        ["Z", "z", "+00:00", "-05:30", "+08:00", "+0800", "+08", "+08:60", "+08:00:00", "", "+24:00"]
+    ),
+    st.integers(0, 32),
+    st.sampled_from(["", "0", "7", ":", "-", ".", ",", "T", "t", " ", "Z", "W", "٣"]),
+)
+
+
+@settings(max_examples=500, deadline=None)
+@given(STAMPS)
+@example("2026-W09-7T08:00:00Z")
+@example("20260301T080000Z0000")
+@example("2026-03-01T08:00:00,5Z")
+@example("2026-03-01T08:00:00+08:00:00")
+def test_instants_are_those_of_rfc_3339(text: str) -> None:
+    found = instant(text)
+    if re.fullmatch(wire.RFC3339, text) is None:
+        assert found is None
+        return
+    try:
+        expected = datetime.fromisoformat(text.upper())
+    except ValueError:
+        expected = None  # no such day, or a leap second
+    assert found == expected
