@@ -43,6 +43,8 @@ class Verdict:
     """Units sent of which no acknowledgement is known: they may be there, or not."""
     lost: list[str] = field(default_factory=list)
     doubled: list[str] = field(default_factory=list)
+    in_order: int = 0
+    """Readings that surely came in order, each of which must have a live row."""
     wrong: list[str] = field(default_factory=list)
     """Everything else that is not as it must be."""
 
@@ -68,7 +70,7 @@ def compare(records: Iterable[Record], observed: Observed) -> Verdict:
     _doubles(verdict, observed)
     _readings(verdict, sightings, observed)
     _letters(verdict, sightings, observed)
-    _live(verdict, sightings, observed)
+    _live(verdict, records, observed)
     _account(verdict, sightings, observed)
     gone = sum(record.without_subscriber for record in records)
     if gone:
@@ -146,22 +148,35 @@ def _letters(verdict: Verdict, sightings: list[Sighting], observed: Observed) ->
             verdict.wrong.append(f"dead letter {letter.topic}: {reasons[0]}")
 
 
-def _live(verdict: Verdict, sightings: list[Sighting], observed: Observed) -> None:
+def _live(verdict: Verdict, records: list[Record], observed: Observed) -> None:
     """Live rows belong to readings, and every reading that came in order has one."""
     shown = {key for key, _ in observed.live}
     verdict.wrong += [f"live row without a reading: {key}" for key in shown if key not in observed.readings]
+    in_order = {key for record in records for key in _in_order(record)}
+    due = {key for key in in_order if key in observed.readings}
+    verdict.wrong += [f"no live row: {key}" for key in due if key not in shown]
+    verdict.in_order = len(due)
+
+
+def _in_order(record: Record) -> Iterator[Key]:
+    """The acknowledged readings of registered devices that were surely newer than all before them.
+
+    An MQTT client may send in another order after it connected again: only what was acknowledged before
+    anything newer of its device was sent is surely in order.
+    """
     newest: dict[tuple[str, str, str], datetime] = {}
-    for sighting in sightings:
-        key = sighting.key
-        if key is None:
+    sent: dict[int, list[Key]] = {}
+    for event in record.events:
+        if isinstance(event, int):
+            yield from (key for key in sent.pop(event, []) if newest[key[:3]] == key.time)
             continue
-        device = (key.site, key.kind, key.device)
-        in_order = device not in newest or key.time > newest[device]
-        if in_order:
-            newest[device] = key.time
-        registered = (key.kind, key.device) in REGISTERED
-        if in_order and registered and key in observed.readings and key not in shown:
-            verdict.wrong.append(f"no live row: {key}")
+        sent[event.number] = keys = [
+            _reading(event, text)[0]
+            for text, want in zip(event.texts, event.wants, strict=True)
+            if want in (STORED, EITHER) and tuple(event.topic.split("/")[3:]) in REGISTERED
+        ]
+        for key in keys:
+            newest[key[:3]] = max(key.time, newest.get(key[:3], key.time))
 
 
 def _account(verdict: Verdict, sightings: list[Sighting], observed: Observed) -> None:

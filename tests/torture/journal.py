@@ -50,6 +50,8 @@ class Record:
     sent: list[Sent] = field(default_factory=list)
     acknowledged: set[int] = field(default_factory=set)
     """Numbers of messages."""
+    events: list[Sent | int] = field(default_factory=list)
+    """In order: a message is about to be sent, or the number of one is acknowledged."""
     without_subscriber: int = 0
     """Acknowledged as `no matching subscribers`: the session of ingest was not there."""
 
@@ -96,9 +98,12 @@ def read(path: Path) -> Record:
     for entry in entries(path):
         match entry:
             case ["s", int(number), str(topic), list(texts), list(wants), bool(array), int(pad_to)]:
-                record.sent.append(Sent(number, topic, tuple(texts), tuple(wants), array, pad_to))
+                sent = Sent(number, topic, tuple(texts), tuple(wants), array, pad_to)
+                record.sent.append(sent)
+                record.events.append(sent)
             case ["a", int(number), int(code)]:
                 record.acknowledged.add(number)
+                record.events.append(number)
                 record.without_subscriber += code != 0
             case _:
                 raise ValueError(f"{path} has a strange line: {entry}")
