@@ -245,9 +245,16 @@ async def end_backends(world: World, random: Random) -> None:
 
 
 async def kill_database(world: World, random: Random) -> None:
-    """Stop the database hard, at any moment or right after COMMIT was sent, and start it again."""
-    number = random.choice((signal.SIGQUIT, signal.SIGKILL))
+    """SIGKILL to the postmaster, at any moment or right after COMMIT was sent, and start it again."""
+    await _database_killed(world, random, signal.SIGKILL)
 
+
+async def crash_database(world: World, random: Random) -> None:
+    """The same with SIGQUIT, PostgreSQL's immediate shutdown."""
+    await _database_killed(world, random, signal.SIGQUIT)
+
+
+async def _database_killed(world: World, random: Random, number: signal.Signals) -> None:
     async def trap(pipe: Pipe, data: bytes) -> bytes:
         pipe.sink(Direction.UP).write(data)
         await world.machines.signal_database(number)
@@ -344,7 +351,7 @@ def actors(world: World, seed: str) -> list[Awaitable[None]]:
             ],
             2.5,
         ),
-        ("database", [kill_database, kill_database, end_backends, lose_commit, restart_database], 4.0),
+        ("database", [kill_database, crash_database, end_backends, restart_database], 4.0),
         ("commits", [lose_commit, end_backends], 4.0),
         ("broker", [restart_broker], 12.0),
         ("broker path", network("ingest to broker", lambda world: world.broker), 5.0),
