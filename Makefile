@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help setup demo test check clean
+.PHONY: help setup demo test check torture clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -21,6 +21,10 @@ check: setup ## Lint, formatting, types and import layers
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+
+torture: setup ## Kill everything at random for SECONDS=60 (KILLS=100 at least) and show that nothing is lost
+	@$(BIN)/python -m tests.torture $(if $(SECONDS),--seconds $(SECONDS)) $(if $(KILLS),--kills $(KILLS)) \
+		$(if $(SEED),--seed $(SEED)) $(if $(BROKER_KILLS),--broker-kills $(BROKER_KILLS))
 
 clean: ## Stop what this clone started; remove .venv, .local and caches
 	@$(PYTHON) -B deploy/bootstrap.py clean
