@@ -7,9 +7,10 @@ where it is there and valid, else from the register's movement since its last va
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import chain
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -82,13 +83,9 @@ class LiveConverter:
     """Converts readings by one version of registry and factors, as they are in force at one instant."""
 
     def __init__(self, references: References, at: datetime) -> None:
-        self._groups: list[Group] = []
-        self._of_device: dict[int, list[tuple[int, int]]] = defaultdict(list)
+        self._groups: dict[Kind, list[Group]] = defaultdict(list)
         for (kind, _), members in _members(references, at).items():
-            group = Group(kind, members[0].conversion.formula, members)
-            for number, member in enumerate(members):
-                self._of_device[member.device_id].append((len(self._groups), number))
-            self._groups.append(group)
+            self._groups[kind].append(Group(kind, members[0].conversion.formula, members))
 
     def inherit(self, before: LiveConverter) -> None:
         """Take over what is remembered of registers that are still there."""
@@ -97,31 +94,27 @@ class LiveConverter:
                 group.last_us[member],
                 group.last_value[member],
             )
-            for group in before._groups
+            for group in before._all_groups()
             for member in np.flatnonzero(known_members(group)).tolist()
         }
-        for group in self._groups:
+        for group in self._all_groups():
             for member, key in enumerate(zip(group.device_ids.tolist(), group.quantities, strict=True)):
                 if key in remembered:
                     group.last_us[member], group.last_value[member] = remembered[key]
 
     def select(self, fresh: Fresh) -> Selection | None:
         """What of these readings feeds an emission source; None where nothing does."""
-        rows: dict[int, list[int]] = defaultdict(list)
-        members: dict[int, list[int]] = defaultdict(list)
-        of_device = self._of_device
-        for row, device_id in enumerate(fresh.device_ids):
-            if device_id in of_device:
-                for group, member in of_device[device_id]:
-                    rows[group].append(row)
-                    members[group].append(member)
-        if not rows:
+        device_ids = np.array(fresh.device_ids, np.int64)
+        found = [(group, group.entries(device_ids)) for group in self._groups.get(fresh.kind, ())]
+        chosen = [(group, entries) for group, entries in found if entries.rows.size]
+        if not chosen:
             return None
-        values, counting = _matrices(fresh)
-        entries = [
-            (self._groups[group], Entries(np.array(rows[group]), np.array(members[group]))) for group in rows
-        ]
-        return Selection(fresh, values, counting, entries)
+        columns = frozenset[int]().union(*(group.columns for group, _ in chosen))
+        values, counting = _matrices(fresh, columns)
+        return Selection(fresh, values, counting, chosen)
+
+    def _all_groups(self) -> Iterator[Group]:
+        return chain.from_iterable(self._groups.values())
 
     def convert(self, selection: Selection) -> Converted:
         """The live rows of a selection. Remembers nothing yet."""
@@ -212,13 +205,15 @@ def _member(
     )
 
 
-def _matrices(fresh: Fresh) -> tuple[FloatArray, FloatArray]:
+def _matrices(fresh: Fresh, columns: Iterable[int]) -> tuple[FloatArray, FloatArray]:
     """Values by row and quantity, NaN where missing or not counting: as gauges, and as registers.
 
-    A last column of NaN stands for quantities that the kind has not.
+    Only these columns are filled. A last one of NaN stands for quantities that the kind has not.
     """
     values = np.full((len(fresh.readings), len(NAMES[fresh.kind]) + 1), np.nan)
-    values[:, :-1] = np.array([reading.values for reading in fresh.readings], np.float64)
+    rows = [reading.values for reading in fresh.readings]
+    for column in columns:
+        values[:, column] = [row[column] for row in rows]
     odd = [
         row
         for row, reading in enumerate(fresh.readings)

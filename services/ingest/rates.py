@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
@@ -17,6 +18,7 @@ from services.domain.quantities import NAMES, Kind
 
 UNKNOWN_US: Final = np.iinfo(np.int64).min
 """No time: nothing is remembered of a register."""
+_NO_MEMBER: Final = -1
 ABSENT: Final = -1
 """Column of a quantity that the kind has not: the last of a matrix, which is all NaN."""
 
@@ -39,7 +41,7 @@ class Member:
 
 
 class Entries(NamedTuple):
-    """Which rows of a batch go through which members of a group: parallel arrays, rows ascending."""
+    """Which rows of a batch go through which members of a group: parallel arrays, rows of a member ascending."""
 
     rows: IntArray
     members: IntArray
@@ -93,9 +95,20 @@ class Group:
         self._interval_us = np.array([member.interval_us for member in members], np.int64)
         self.hold_us = np.array([member.hold_us for member in members], np.int64)
         self._replaced_us = np.array([member.replaced_us for member in members], np.int64)
+        used = np.concatenate([self._register, self._direct, *self._inputs])
+        self.columns = frozenset(used[used != ABSENT].tolist())
+        """The columns of the kind that these conversions look at."""
+        self._layers = _layers(self.device_ids)
         self.last_us = np.full(len(members), UNKNOWN_US, np.int64)
         self.last_value = np.full(len(members), np.nan)
         self.asked = ~self._is_register
+
+    def entries(self, device_ids: IntArray) -> Entries:
+        """Which rows, by device id, go through which members: through none, one, or more."""
+        found = [np.take(layer, device_ids, mode="clip") for layer in self._layers]
+        rows = [np.flatnonzero(members != _NO_MEMBER) for members in found]
+        members = [of_layer[chosen] for of_layer, chosen in zip(found, rows, strict=True)]
+        return Entries(np.concatenate(rows), np.concatenate(members))
 
     def wanted(self, entries: Entries, values: FloatArray) -> list[int]:
         """The members whose last register value must be looked up: unknown, never asked for, and needed."""
@@ -170,6 +183,20 @@ class Group:
         )
         hours = np.where(neighbours, elapsed_us, HOUR_US) / HOUR_US
         return np.where(neighbours & ~absurd, amount / hours, np.nan)
+
+
+def _layers(device_ids: IntArray) -> list[IntArray]:
+    """Arrays from device id to member: the first has the first member of each device, and so on. The last
+    element of each, which all larger ids are clipped to, is none.
+    """
+    layers: list[IntArray] = []
+    depth: Counter[int] = Counter()
+    for member, device_id in enumerate(device_ids.tolist()):
+        if depth[device_id] == len(layers):
+            layers.append(np.full(int(device_ids.max()) + 2, _NO_MEMBER, np.int64))
+        layers[depth[device_id]][device_id] = member
+        depth[device_id] += 1
+    return layers
 
 
 def known_members(group: Group) -> BoolArray:
