@@ -43,4 +43,4 @@ def test_the_demo_proves_itself_and_goes_on_where_it_stopped(tmp_path: Path) -> 
     assert second["ok"]
     assert 0 < second["stored"] < first["stored"] / 10
     for name, source in second["sources"].items():
-        assert source["co2_kg"] > first["sources"][name]["co2_kg"]
+        assert source["co2_kg"] >= first["sources"][name]["co2_kg"]

@@ -21,6 +21,8 @@ import psycopg
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
+from deploy.local.servers import Servers
+
 PATIENCE_S = 30.0
 
 
@@ -230,7 +232,7 @@ def service(database_url: str, mqtt_url: str, site_id: str, tmp_path: Path) -> I
 
 
 @pytest.fixture
-def publisher(mqtt_url: str, site_id: str) -> Iterator[Publisher]:
-    found = Publisher(mqtt_url, f"devices-{site_id}")
+def publisher(servers: Servers, site_id: str) -> Iterator[Publisher]:
+    found = Publisher(servers.device_mqtt_url, f"devices-{site_id}")
     yield found
     found.close()
