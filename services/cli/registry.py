@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,7 +21,15 @@ from services.cli.plain import PLAIN
 from services.domain.registry.diff import Change
 from services.domain.registry.model import Registry
 from services.domain.registry.parse import Parsed, dump, parse
-from services.domain.registry.problems import Place, Problem, place_text
+from services.domain.registry.problems import (
+    Place,
+    Problem,
+    RegistryError,
+    counted,
+    parted,
+    place_text,
+    told,
+)
 from services.domain.registry.readable import readable
 from services.store.errors import StoreError
 from services.store.factors import factor_names, load_factors, shipped_factors
@@ -57,23 +66,34 @@ def apply(
     touches are computed anew. Applying the same file again changes nothing.
     """
     ask = sys.stdin.isatty() and not yes and not as_json
-    asyncio.run(_apply(file, dry_run=dry_run, ask=ask, as_json=as_json))
+    try:
+        asyncio.run(_apply(file, dry_run=dry_run, ask=ask, as_json=as_json))
+    except (RegistryError, RegistryRefusedError) as error:
+        if not as_json:
+            raise
+        print_json({"applied": False, **_problems_json(error.problems)})
+        typer.echo(f"{counted(*parted(error.problems))}: nothing was applied.", err=True)
+        raise typer.Exit(1) from None
 
 
 async def _apply(file: Path, *, dry_run: bool, ask: bool, as_json: bool) -> None:
     url = settings.load("database_url").database_url.get_secret_value()
     async with await connect(url, name="carbonflow-registry", autocommit=True) as connection:
         parsed = parse(_read(file), str(file), factor_names(await load_factors(connection)))
-        _warn(parsed.warnings)
         plan = await plan_registry(connection, parsed.registry)
+        problems = _with_lines((*plan.refusals, *plan.notices), parsed, file) + list(parsed.warnings)
         if not as_json:
             _show(plan.changes)
         if plan.refusals:
-            raise RegistryRefusedError(_with_lines(plan.refusals, parsed, file))
-        if dry_run or not plan.is_needed or (ask and not typer.confirm("Apply?")):
-            _tell(plan, None, as_json=as_json)
-            return
-        _tell(plan, await apply_registry(connection, plan), as_json=as_json)
+            raise RegistryRefusedError(problems)
+        if not as_json:
+            _warn(problems)
+        applies = plan.is_needed and not dry_run and (not ask or typer.confirm("Apply?"))
+        version = await apply_registry(connection, plan) if applies else None
+    if as_json:
+        print_json(_outcome(plan, version) | _problems_json(problems))
+    else:
+        typer.echo(_sentence(plan, version))
 
 
 def _read(file: Path) -> str:
@@ -83,19 +103,25 @@ def _read(file: Path) -> str:
         raise StoreError(f"{file} is not UTF-8 (byte {error.start + 1}): save it as UTF-8.") from error
 
 
-def _warn(warnings: Iterable[Problem]) -> None:
-    for warning in warnings:
-        typer.echo(f"Warning: {warning}", err=True)
+def _warn(warnings: Sequence[Problem]) -> None:
+    if warnings:
+        typer.echo(told(warnings), err=True)
 
 
 def _with_lines(problems: Iterable[Problem], parsed: Parsed, file: Path) -> list[Problem]:
     return sorted(
-        (
-            Problem(each.place, each.message, file=str(file), line=parsed.document.line(each.place))
-            for each in problems
-        ),
+        (replace(each, file=str(file), line=parsed.document.line(each.place)) for each in problems),
         key=lambda each: each.line or 0,
     )
+
+
+def _problems_json(problems: Iterable[Problem]) -> dict[str, list[dict[str, Any]]]:
+    errors, warnings = parted(problems)
+    return {"errors": [_problem(each) for each in errors], "warnings": [_problem(each) for each in warnings]}
+
+
+def _problem(problem: Problem) -> dict[str, Any]:
+    return {"line": problem.line, "place": place_text(problem.place), "message": problem.message}
 
 
 _SIGNS = {"added": ("+", "green"), "removed": ("-", "red"), "changed": ("~", "yellow")}
@@ -124,26 +150,23 @@ def _site(site: Any) -> str:
     return f"{site['timezone']}, {', '.join(counts)}"
 
 
-def _tell(plan: Plan, version: int | None, *, as_json: bool) -> None:
+def _outcome(plan: Plan, version: int | None) -> dict[str, Any]:
     """The outcome; `version` is None where nothing was applied."""
-    if as_json:
-        print_json(
-            {
-                "applied": version is not None,
-                "version": plan.base_version if version is None else version,
-                "changes": [
-                    {"place": place_text(each.place), "kind": each.kind, "old": each.old, "new": each.new}
-                    for each in plan.changes
-                ],
-                "recomputed": [{**device._asdict(), "from": at} for device, at in plan.touched.items()],
-            }
-        )
-    elif not plan.is_needed:
-        typer.echo("Nothing changes.")
-    elif version is None:
-        typer.echo("Nothing was applied.")
-    else:
-        typer.echo(f"Applied as version {version}.")
+    return {
+        "applied": version is not None,
+        "version": plan.base_version if version is None else version,
+        "changes": [
+            {"place": place_text(each.place), "kind": each.kind, "old": each.old, "new": each.new}
+            for each in plan.changes
+        ],
+        "recomputed": [{**device._asdict(), "from": at} for device, at in plan.touched.items()],
+    }
+
+
+def _sentence(plan: Plan, version: int | None) -> str:
+    if not plan.is_needed:
+        return "Nothing changes."
+    return "Nothing was applied." if version is None else f"Applied as version {version}."
 
 
 @app.command()

@@ -12,10 +12,10 @@ from typing import Any, Final, NamedTuple
 from services.domain.conversion import SourceKey
 from services.domain.quantities import Kind
 from services.domain.reading import DeviceKey
-from services.domain.registry.diff import Change, Computed, differences, refusals, touched
+from services.domain.registry.diff import Change, Computed, differences, notices, refusals, touched
 from services.domain.registry.model import Registry
 from services.domain.registry.parse import dump, load
-from services.domain.registry.problems import Problem
+from services.domain.registry.problems import Problem, told
 from services.domain.registry.projection import (
     device_periods,
     earlier,
@@ -50,7 +50,7 @@ class RegistryRefusedError(StoreError):
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(problems)
-        super().__init__("\n".join(map(str, self.problems)))
+        super().__init__(told(self.problems))
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +61,8 @@ class Plan:
     registry: Registry
     changes: tuple[Change, ...]
     refusals: tuple[Problem, ...]
+    notices: tuple[Problem, ...]
+    """Warnings: what may be changed, and is easily overlooked."""
     touched: dict[DeviceKey, datetime]
     """The devices whose hours are computed anew, each from that instant on."""
 
@@ -110,6 +112,7 @@ async def plan_registry(connection: Connection, registry: Registry) -> Plan:
         registry,
         changes,
         tuple(refusals(current, registry, computed)),
+        tuple(notices(current, registry)),
         touched(current, registry),
     )
 
@@ -127,7 +130,8 @@ async def apply_registry(connection: Connection, plan: Plan) -> int:
         await connection.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK_KEY])
         if await registry_version(connection) != plan.base_version:
             raise RegistryMovedError
-        version = await _insert_version(connection, plan.registry)
+        version = plan.base_version + 1
+        await _insert_version(connection, version, plan.registry)
         await _write_sites(connection, plan.registry)
         await _write_devices(connection, plan.registry)
         await _write_sources(connection, plan.registry)
@@ -157,16 +161,16 @@ GROUP BY d.site, d.kind, d.device
 """
 
 
-async def _insert_version(connection: Connection, registry: Registry) -> int:
+# Not numbers of the sequence: it skips some where an apply is rolled back or the server crashes.
+_INSERT_VERSION: Final = """
+INSERT INTO core.registry_version (version_id, document, sha256) OVERRIDING SYSTEM VALUE VALUES (%s, %s, %s)
+"""
+
+
+async def _insert_version(connection: Connection, version: int, registry: Registry) -> None:
     document = json.dumps(dump(registry), ensure_ascii=False)
-    cursor = await connection.execute(
-        "INSERT INTO core.registry_version (document, sha256) VALUES (%s, %s) RETURNING version_id",
-        [document, sha256(document.encode()).digest()],
-    )
-    row = await cursor.fetchone()
-    assert row is not None, "an insert returns its row"
-    version: int = row[0]
-    return version
+    digest = sha256(document.encode()).digest()
+    await connection.execute(_INSERT_VERSION, [version, document, digest])
 
 
 async def _write_sites(connection: Connection, registry: Registry) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from services.domain.quantities import Kind
 from services.domain.reading import DeviceKey
-from services.domain.registry.diff import BEGINNING, Change, differences, refusals, touched
+from services.domain.registry.diff import BEGINNING, Change, differences, notices, refusals, touched
 from services.domain.registry.model import Registry
 from services.domain.registry.parse import parse
 from services.domain.registry.problems import place_text
@@ -187,7 +187,27 @@ def test_an_event_touches_its_device_from_its_instant_on(small: str, registry: R
     new = parse(small + event).registry
     assert touched(registry, new) == {SUB: datetime(2025, 6, 1, 12, tzinfo=UTC)}
     assert refusals(registry, new, COMPUTED) == []
-    assert shown(differences(registry, new)) == ["added sites.works.events"]
+    assert shown(differences(registry, new)) == ["added sites.works.events.meter/sub 2025-06-01T14:00+02:00"]
+    assert notices(registry, new) == []
+
+
+def test_an_event_that_is_taken_back_is_a_difference_and_a_warning(small: str, registry: Registry) -> None:
+    one, other = (
+        f"      - {{type: meter_replaced, device: meter/sub, at: {at}, "
+        "final: {energy_import_kwh: 9}, initial: {energy_import_kwh: 0}}\n"
+        for at in ("2025-06-01T12:00Z", "2025-07-01T12:00Z")
+    )
+    both = parse(f"{small}    events:\n{one}{other}").registry
+    first = parse(f"{small}    events:\n{one}").registry
+    corrected = parse(f"{small}    events:\n{one.replace('9', '8')}").registry
+    for old, new, at in ((both, first, "07"), (first, registry, "06")):
+        assert shown(differences(old, new)) == [
+            f"removed sites.works.events.meter/sub 2025-{at}-01T14:00+02:00"
+        ]
+        [notice] = notices(old, new)
+        assert notice.warning
+        assert f"meter_replaced of meter/sub at 2025-{at}-01T14:00" in notice.message
+    assert notices(first, corrected) == [], "the difference tells both values"
 
 
 def test_a_new_site_touches_all_of_its_devices_past(registry: Registry) -> None:

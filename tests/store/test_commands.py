@@ -126,10 +126,72 @@ def test_every_fault_of_a_registry_is_told_with_its_line(carbonflow: Carbonflow,
         "version: 1\nsites:\n  a: {timezone: Asia/Shangai}\n  B: {timezone: UTC}\n", encoding="utf-8"
     )
     done = carbonflow("registry", "apply", str(bad), status=1)
-    lines = done.stderr.splitlines()
-    assert [line.split(": ")[0] for line in lines] == [f"{bad}:3", f"{bad}:4"]
+    *lines, count = done.stderr.splitlines()
+    assert [line.split(": ")[:2] for line in lines] == [["Error", f"{bad}:3"], ["Error", f"{bad}:4"]]
+    assert count == "2 errors."
     assert done.stdout == ""
     assert carbonflow("registry", "show", str(bad), status=1).stderr == done.stderr
+
+
+# No interval: strange, not wrong. The meter in line 7 may get an area that does not exist.
+STRANGE = """\
+version: 1
+sites:
+  works:
+    timezone: UTC
+    devices:
+      meter/main: {facts: [{from: 2024-01-01}]}
+      meter/sub: {facts: [{from: 2024-01-01}]}
+"""
+
+
+def test_errors_come_first_and_warnings_are_marked_beside_them(
+    carbonflow: Carbonflow, tmp_path: Path
+) -> None:
+    file = tmp_path / "strange.yaml"
+    file.write_text(STRANGE, encoding="utf-8")
+    *warnings, count = carbonflow("registry", "apply", str(file), "--dry-run").stderr.splitlines()
+    assert len(warnings) == 2
+    assert all(line.startswith(f"Warning: {file}:") for line in warnings)
+    assert count == f"{len(warnings)} warnings."
+    outcome = carbonflow.json("registry", "apply", str(file), "--dry-run")
+    assert (len(outcome["errors"]), len(outcome["warnings"])) == (0, len(warnings))
+
+    file.write_text(STRANGE[:-4] + ", area: nope}]}", encoding="utf-8")
+    done = carbonflow("registry", "apply", str(file), status=1)
+    error, *warnings, count = done.stderr.splitlines()
+    assert error.startswith(f"Error: {file}:7: ")
+    assert warnings
+    assert all(line.startswith(f"Warning: {file}:") for line in warnings)
+    assert count == f"1 error, {len(warnings)} warnings."
+    done = carbonflow("registry", "apply", str(file), "--json", status=1)
+    outcome = json.loads(done.stdout)
+    assert outcome["applied"] is False
+    assert [each["line"] for each in outcome["errors"]] == [7]
+    assert len(outcome["warnings"]) == len(warnings)
+    assert done.stderr == f"1 error, {len(warnings)} warnings: nothing was applied.\n"
+
+
+EVENT = """\
+    events:
+      - {type: meter_replaced, device: meter/main, at: 2026-01-05,
+         final: {energy_import_kwh: 9}, initial: {energy_import_kwh: 0}}
+"""
+
+
+def test_an_event_that_is_taken_back_is_told(carbonflow: Carbonflow, tmp_path: Path) -> None:
+    file = tmp_path / "works.yaml"
+    file.write_text(STRANGE + EVENT, encoding="utf-8")
+    carbonflow("registry", "apply", str(file))
+    file.write_text(STRANGE, encoding="utf-8")
+    dry = carbonflow("registry", "apply", str(file), "--dry-run")
+    assert "- sites.works.events.meter/main 2026-01-05: {type: meter_replaced, " in dry.stdout
+    assert "no longer has meter_replaced of meter/main at 2026-01-05: " in dry.stderr
+    outcome = carbonflow.json("registry", "apply", str(file))
+    [change] = outcome["changes"]
+    assert (change["kind"], change["new"]) == ("removed", None)
+    assert "meter_replaced of meter/main" in " ".join(each["message"] for each in outcome["warnings"])
+    assert [each["device"] for each in outcome["recomputed"]] == ["main"]
 
 
 def test_a_file_that_is_no_text_is_told(carbonflow: Carbonflow, tmp_path: Path) -> None:

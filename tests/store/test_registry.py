@@ -199,6 +199,14 @@ async def test_two_at_once_do_not_overwrite_each_other(connection: Connection, d
     assert len(await rows(connection, "SELECT FROM core.registry_version")) == 1
 
 
+async def test_versions_are_numbered_without_gaps(connection: Connection) -> None:
+    assert await put(connection, edited()) == 1
+    # As after an apply that was rolled back, or a crash of the server.
+    await connection.execute("ALTER TABLE core.registry_version ALTER COLUMN version_id RESTART WITH 35")
+    assert await put(connection, edited(("name: Main", "name: Two"))) == 2
+    assert await registry_version(connection) == 2
+
+
 async def test_it_is_applied_whole_or_not_at_all(connection: Connection) -> None:
     await put(connection, edited())
     await connection.execute(

@@ -54,8 +54,10 @@ def keyed(registry: Registry) -> dict[str, Any]:
     for site in document["sites"].values():
         for thing in chain(site.get("devices", {}).values(), site.get("sources", {}).values()):
             thing["facts"] = {entry.pop("from"): entry for entry in thing["facts"]}
-        if "events" in site:
-            site["events"] = {f"{event.pop('device')} {event.pop('at')}": event for event in site["events"]}
+        # A site without any has them, too: the first and the last event are then told by name, not as a list.
+        site["events"] = {
+            f"{event.pop('device')} {event.pop('at')}": event for event in site.get("events", ())
+        }
     return document
 
 
@@ -95,6 +97,24 @@ def _gone(place: Place, old: Mapping[str, object], new: Mapping[str, object], wh
         for name in old
         if name not in new
     ]
+
+
+def notices(old: Registry, new: Registry) -> list[Problem]:
+    """Warnings of what may be changed and is easily overlooked: dated events that are taken back."""
+    return [
+        Problem(("sites", site_id, "events"), _taken_back(event.device, event.at, site), warning=True)
+        for site_id, site in new.sites.items()
+        if site_id in old.sites
+        for event in old.sites[site_id].events
+        if (event.device, event.at) not in {(each.device, each.at) for each in site.events}
+    ]
+
+
+def _taken_back(ref: str, at: datetime, site: Site) -> str:
+    return (
+        f"no longer has meter_replaced of {ref} at {local_text(at, zone(site.timezone))}: hours from then on "
+        "are computed anew, as if its register had gone on. Put it back if the meter was replaced."
+    )
 
 
 _SITE_FACTS: Final = {

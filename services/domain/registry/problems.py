@@ -34,7 +34,26 @@ class RegistryError(Exception):
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(problems)
-        super().__init__("\n".join(map(str, self.problems)))
+        super().__init__(told(self.problems))
+
+
+def told(problems: Iterable[Problem]) -> str:
+    """Problems for a person, each on its line: the errors, then the warnings, then how many; "" for none."""
+    errors, warnings = parted(problems)
+    lines = [f"Error: {each}" for each in errors] + [f"Warning: {each}" for each in warnings]
+    return "\n".join([*lines, f"{counted(errors, warnings)}."]) if lines else ""
+
+
+def parted(problems: Iterable[Problem]) -> tuple[list[Problem], list[Problem]]:
+    """The errors and the warnings, each in the order given."""
+    every = list(problems)
+    return [each for each in every if not each.warning], [each for each in every if each.warning]
+
+
+def counted(errors: Sequence[Problem], warnings: Sequence[Problem]) -> str:
+    """How many there are: `1 error, 3 warnings`."""
+    counts = [(len(errors), "error"), (len(warnings), "warning")]
+    return ", ".join(f"{count} {word}{'s' if count > 1 else ''}" for count, word in counts if count)
 
 
 def place_text(place: Sequence[str | int]) -> str:
