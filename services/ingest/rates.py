@@ -41,7 +41,7 @@ class Member:
 
 
 class Entries(NamedTuple):
-    """Which rows of a batch go through which members of a group: parallel arrays, rows of a member ascending."""
+    """Which rows of a batch go through which members of a group: parallel, a member's rows ascending."""
 
     rows: IntArray
     members: IntArray
