@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help setup demo test check torture clean
+.PHONY: help setup demo test check bench torture clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -21,6 +21,9 @@ check: setup ## Lint, formatting, types and import layers
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+
+bench: setup ## Measure speed, latency and memory beside references, or only NAMES; writes bench-results.json
+	@$(BIN)/carbonflow bench $(NAMES) $(if $(REPEATS),--repeats $(REPEATS))
 
 torture: setup ## Kill everything at random for SECONDS=60 (KILLS=100 at least) and show that nothing is lost
 	@$(BIN)/python -m tests.torture $(if $(SECONDS),--seconds $(SECONDS)) $(if $(KILLS),--kills $(KILLS)) \

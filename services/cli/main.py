@@ -40,6 +40,7 @@ COMMANDS: Final = MappingProxyType(
         "check": Entry("services.cli.check:check", "Say what would happen to a payload, storing nothing."),
         "deadletters": Entry("services.cli.deadletters:app", "See what ingest could not store, and why."),
         "factors": Entry("services.cli.factors:app", "List the published emission factors."),
+        "bench": Entry("services.cli.bench:bench", "Measure speed, latency and memory on this machine."),
     }
 )
 
