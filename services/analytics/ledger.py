@@ -116,9 +116,11 @@ def _readings(plan: Plan, device: DeviceKey, window: Window) -> float:
 
 
 def reached(history: DeviceHistory, window: Window) -> Window:
-    """The hours that values within the window may be held into."""
+    """The hours that values within the window may be held into, or in which their high marks may count."""
     grid, hold_us = history.grid, history.hold_us
-    return Window(grid.floor(window.begin_us - hold_us), grid.ceil(window.end_us + hold_us))
+    return Window(
+        grid.floor(window.begin_us - hold_us), grid.ceil(window.end_us + max(hold_us, history.memory_us))
+    )
 
 
 def with_members(plan: Plan, windows: Mapping[DeviceKey, Window]) -> tuple[Windows, dict[SourceKey, Window]]:
@@ -183,12 +185,13 @@ def widened(
 def needed(history: DeviceHistory, window: Window, near: Near) -> list[Window]:
     """The stretches of time whose readings the hours of a window follow from (`kernel.compute`), disjoint."""
     hold_us = history.hold_us
+    back_us = max(hold_us, history.memory_us)
     hours = {hour for code, hour in (*near.before.items(), *near.after.items()) if BY_CODE[code].register}
     hours |= {choose(of.values()) for choose, of in ((max, near.before), (min, near.after)) if of}
     return disjoint(
         [
-            Window(window.begin_us - hold_us, window.end_us + hold_us),
-            *(Window(hour - hold_us, hour + HOUR_US + hold_us) for hour in hours),
+            Window(window.begin_us - back_us, window.end_us + hold_us),
+            *(Window(hour - back_us, hour + HOUR_US + hold_us) for hour in hours),
         ]
     )
 

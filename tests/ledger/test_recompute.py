@@ -342,3 +342,50 @@ async def test_a_gap_of_weeks_is_closed_in_portions(database: Database) -> None:
     rows: list[Any] = await database.fetch("SELECT hour, activity FROM core.emission_hour ORDER BY hour")
     assert [row[0] for row in rows] == [T0 + i * H for i in range(20 * 24 + 1)]
     assert [row[1] for row in rows] == [approx(1.0)] * 480 + [approx(2.0)]
+
+
+FLICKERING = site_of(
+    {
+        "meter/m": {
+            "interval_s": 300,
+            "carrier": "electricity",
+            "energy_quantity": "energy_import_kwh",
+            "registers": {"energy_import_kwh": {"resolution": 1}},
+        }
+    },
+    {"grid": GRID},
+)
+
+
+async def test_a_late_reading_reopens_the_hours_that_its_high_mark_counts_in(database: Database) -> None:
+    await database.apply({"s": FLICKERING})
+    shown = {0: 100.0, 0.5: 101.0, 1: 100.0, 2: 100.0, 3: 100.0, 4: 101.0}
+    rows = {at: reading(METER, 3600 * at, energy_import_kwh=value) for at, value in shown.items()}
+    query = "SELECT consumption FROM core.device_hour WHERE consumption IS NOT NULL ORDER BY hour"
+    await database.receive(row for at, row in rows.items() if at != 0.5)
+    await database.run()
+    assert await database.fetch(query) == [(0.0,), (0.0,), (0.0,), (1.0,)]
+    await database.receive([rows[0.5]])
+    await database.run()
+    assert await database.fetch(query) == [(1.0,), (0.0,), (0.0,), (0.0,)]
+
+
+@pytest.mark.parametrize("seed", [5, 23])
+async def test_a_flickering_register_gives_the_same_rows_whatever_the_order(
+    database: Database, seed: int
+) -> None:
+    chance = random.Random(seed)
+    rows = [
+        reading(METER, 1700 * i, energy_import_kwh=100.0 + i // 9 - chance.choice([0, 0, 1, 1, 2]))
+        for i in range(90)
+    ]
+    await database.apply({"s": FLICKERING})
+    await database.receive(rows)
+    await database.run()
+    at_once = await database.ledger()
+    for table in ("device_hour", "energy_hour", "emission_hour", "reading_meter"):
+        await database.connection.execute(f"TRUNCATE core.{table}")
+    await database.connection.commit()
+    database.at_most(100)
+    await deliver(database, rows, chance)
+    assert await database.ledger() == at_once

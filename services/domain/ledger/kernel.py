@@ -42,7 +42,8 @@ def compute(
 
     `readings` hold, kind by kind, what was stored of the devices in their windows and, beyond them on each
     side: of each register the nearest reading that counts, whatever was sent within the longest hold of the
-    windows' ends and of those readings, and the nearest reading of any kind that counts. More changes
+    windows' ends and of those readings (before them also within the longest memory), and the nearest reading
+    of any kind that counts. More changes
     nothing. Every member of a source has a window that contains the source's.
     """
     heard: dict[DeviceKey, Heard] = {}

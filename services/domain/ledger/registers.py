@@ -62,17 +62,22 @@ def movements(
     amount = current - previous
     kind = np.full(amount.shape, MovementKind.NORMAL, np.int8)
     back = amount < 0.0
-    noise = _BINARY_NOISE * np.maximum(np.abs(previous), np.abs(current))
     # Comparisons with NaN are false: without a modulus nothing rolls over, without a resolution nothing
     # jitters.
     rolled = back & (previous > _NEARLY_FULL * modulus) & (current < _NEARLY_EMPTY * modulus)
-    jitter = back & ~rolled & (-amount <= resolution + noise)
+    jitter = back & ~rolled & within_resolution(current, previous, resolution)
     amount = np.where(rolled, amount + modulus, np.where(jitter, 0.0, amount))
     kind[rolled] = MovementKind.ROLLOVER
     kind[jitter] = MovementKind.JITTER
     unexplained = back & ~rolled & ~jitter
     kind[unexplained] = MovementKind.UNEXPLAINED
     return np.where(unexplained, np.nan, amount), kind
+
+
+def within_resolution(low: FloatArray, high: FloatArray, resolution: FloatArray) -> npt.NDArray[np.bool_]:
+    """Where `high` is above `low` by the resolution at most; nowhere where that is NaN."""
+    noise = _BINARY_NOISE * np.maximum(np.abs(low), np.abs(high))
+    return np.asarray(high - low <= resolution + noise, np.bool_)
 
 
 def too_much(

@@ -11,12 +11,16 @@ from typing import Final
 import numpy as np
 
 from services.domain.conversion import kind_of
-from services.domain.ledger.hours import SECOND_US, HourGrid, IntArray, to_us
+from services.domain.ledger.hours import HOUR_US, SECOND_US, HourGrid, IntArray, to_us
 from services.domain.quantities import QUANTITIES, Kind
 from services.domain.registry.model import Device, DeviceFacts, Site, facts_at
 
 HOLD_INTERVALS: Final = 3
 """A value is held, and two readings of a register are neighbours, for so many expected intervals at most."""
+MEMORY_INTERVALS: Final = 96
+"""For so many expected intervals a register that went down within its resolution must come up again before it
+counts: a day of quarter hours."""
+_MEMORY_WITHOUT_INTERVAL_US: Final = HOUR_US
 
 _RATE_OF_REGISTER: Final = MappingProxyType(
     {
@@ -58,6 +62,13 @@ class DeviceRules:
         """How long a value is held at most."""
         return HOLD_INTERVALS * self.interval_us
 
+    @property
+    def memory_us(self) -> int:
+        """How long the high mark of a register is kept; 0 where no register has a resolution."""
+        if all(rules.resolution is None for rules in self.registers.values()):
+            return 0
+        return MEMORY_INTERVALS * self.interval_us or _MEMORY_WITHOUT_INTERVAL_US
+
 
 @dataclass(frozen=True, slots=True)
 class Replacement:
@@ -84,6 +95,11 @@ class DeviceHistory:
     def hold_us(self) -> int:
         """The longest hold of any period."""
         return max((rules.hold_us for rules in self.periods), default=0)
+
+    @property
+    def memory_us(self) -> int:
+        """The longest memory of any period for the high mark of a register."""
+        return max((rules.memory_us for rules in self.periods), default=0)
 
     @property
     def repeats_frames(self) -> bool:

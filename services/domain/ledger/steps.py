@@ -9,6 +9,7 @@ import numpy as np
 
 from services.domain.arrays import FloatArray
 from services.domain.ledger.hours import HOUR_US, BoolArray, IntArray
+from services.domain.ledger.jitter import high_marks
 from services.domain.ledger.readings import State
 from services.domain.ledger.registers import KindArray, MovementKind, movements, too_much
 from services.domain.ledger.rules import HOLD_INTERVALS
@@ -57,9 +58,7 @@ def register_steps(track: Track, register: str) -> Steps:
     start, end = points.position[pair], points.position[pair + 1]
     rule = track.rules.at(start)
     limits = track.rules.registers[register]
-    amount, kind = movements(
-        points.leaving[pair], points.arriving[pair + 1], limits.modulus[rule], limits.resolution[rule]
-    )
+    amount, kind = _movements(points, pair, track, register)
     interval_us = track.rules.interval_us[rule]
     absurd = too_much(amount, limits.max_per_h[rule], limits.resolution[rule], end - start, interval_us)
     kind[absurd] = MovementKind.IMPLAUSIBLE
@@ -75,6 +74,32 @@ def register_steps(track: Track, register: str) -> Steps:
         before=points.reading[pair],
         after=_reading_after(points, pair + 1),
     )
+
+
+def _movements(points: _Points, pair: IntArray, track: Track, register: str) -> tuple[FloatArray, KindArray]:
+    """What moved from each reading of `pair` to the next, and how that was read."""
+    rule = track.rules.at(points.position)
+    limits = track.rules.registers[register]
+    modulus, resolution = limits.modulus[rule], limits.resolution[rule]
+    as_shown = np.full(max(len(rule) - 1, 0), MovementKind.UNEXPLAINED, np.int8)
+    _, as_shown[pair] = movements(
+        points.leaving[pair], points.arriving[pair + 1], modulus[pair], resolution[pair]
+    )
+    marks = high_marks(
+        points.position,
+        points.arriving,
+        points.leaving,
+        as_shown,
+        resolution,
+        track.rules.memory_us[rule],
+    )
+    amount, kind = movements(marks.leaving[pair], marks.arriving[pair + 1], modulus[pair], resolution[pair])
+    # A mark that is older than its memory is given up: nothing moved then.
+    given_up = (kind == MovementKind.UNEXPLAINED) & (as_shown[pair] != MovementKind.UNEXPLAINED)
+    amount[given_up], kind[given_up] = 0.0, MovementKind.JITTER
+    fell = marks.fell[pair + 1]
+    amount[fell], kind[fell] = np.nan, MovementKind.UNEXPLAINED
+    return amount, kind
 
 
 def _points(track: Track, register: str) -> _Points:

@@ -48,6 +48,7 @@ class Rules:
     start: IntArray
     interval_us: IntArray
     hold_us: IntArray
+    memory_us: IntArray
     interval_mean: BoolArray
     repeats_frames: BoolArray
     registers: Mapping[str, RegisterLimits]
@@ -173,6 +174,7 @@ def _rules(kind: Kind, periods: Sequence[tuple[DeviceRules, ...]], places: list[
         start=np.array(starts, np.int64),
         interval_us=np.array([row.interval_us if row else 0 for row in rows], np.int64),
         hold_us=np.array([row.hold_us if row else 0 for row in rows], np.int64),
+        memory_us=np.array([row.memory_us if row else 0 for row in rows], np.int64),
         interval_mean=np.array([row is not None and row.interval_mean for row in rows], np.bool_),
         repeats_frames=np.array([row is not None and row.repeats_frames for row in rows], np.bool_),
         registers={name: _limits(name, rows) for name in registers},
