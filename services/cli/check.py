@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import psycopg
 import typer
@@ -17,11 +17,15 @@ from services.domain.outcome import Outcome
 from services.domain.quantities import NAMES, STATUS_WORDS
 from services.domain.reading import Reading
 from services.ingest.message import Decoded, Limits
-from services.ingest.trial import Verdict, decoded, judge, rehearse
+from services.ingest.trial import Verdict, decoded, judge, judge_assigned, rehearse
 from services.store.errors import explain
 from services.store.pool import connect
 
-NOT_COMPARED = "Not compared with what is stored"
+NOT_COMPARED: Final = "Not compared with what is stored"
+MAY_ONLY_READ: Final = (
+    f"{NOT_COMPARED}: this database user may only read. Whether a reading is there already, contradicts "
+    "a stored one or exceeds its site's quota is unknown; the user of ingest can tell."
+)
 
 
 def check(
@@ -32,7 +36,8 @@ def check(
     """Say what would happen to a payload, storing nothing.
 
     With a database (CARBONFLOW_DATABASE_URL) it also tells what is there already, contradicts what is stored,
-    or comes from a device that the registry does not know. Exit status 1 where something would be rejected.
+    or comes from a device that the registry does not know. For a user that may only read, the last of these
+    is told alone. Exit status 1 where something would be rejected.
     """
     given = settings.load()
     limits = Limits(too_old_s=given.too_old_days * 86_400, future_s=given.future_s)
@@ -40,7 +45,9 @@ def check(
     units = decoded(topic, file.read(), limits, now)
     verdicts, note = _judge(given.database_url.get_secret_value(), units, now)
     if as_json:
-        print_json({"compared": note is None, "units": [_json(verdict) for verdict in verdicts]})
+        print_json(
+            {"compared": note is None, "note": note, "units": [_json(verdict) for verdict in verdicts]}
+        )
     else:
         for verdict in verdicts:
             typer.echo(_sentence(verdict))
@@ -53,18 +60,22 @@ def check(
 
 
 def _judge(url: str, units: Sequence[Decoded], now: datetime) -> tuple[list[Verdict], str | None]:
-    """The verdicts, and why they are without the database where they are."""
+    """The verdicts, and why they are without what is stored where they are."""
     if not url:
         return judge(units), f"{NOT_COMPARED}: CARBONFLOW_DATABASE_URL is not set."
     try:
-        return asyncio.run(_rehearse(url, units, now)), None
+        return asyncio.run(_compare(url, units, now))
     except psycopg.Error as error:
         return judge(units), f"{NOT_COMPARED}. {explain(error)}"
 
 
-async def _rehearse(url: str, units: Sequence[Decoded], now: datetime) -> list[Verdict]:
+async def _compare(url: str, units: Sequence[Decoded], now: datetime) -> tuple[list[Verdict], str | None]:
     async with await connect(url, name="carbonflow check") as connection:
-        return await rehearse(connection, units, now)
+        try:
+            async with connection.transaction():
+                return await rehearse(connection, units, now), None
+        except psycopg.errors.InsufficientPrivilege:
+            return await judge_assigned(connection, units, now), MAY_ONLY_READ
 
 
 def _sentence(verdict: Verdict) -> str:

@@ -50,17 +50,24 @@ def _verdict(unit: Decoded) -> Verdict:
     return Verdict(unit.position, Outcome.REJECTED, unit.rejection.reason, unit.rejection.detail)
 
 
+async def judge_assigned(connection: Connection, units: Sequence[Decoded], now: datetime) -> list[Verdict]:
+    """As `judge`, and whether the registry knows each device, by reading alone. Raises psycopg.Error."""
+    registry = (await load_registry(connection)).registry
+    return [
+        verdict._replace(assigned=_is_assigned(registry, unit.reading.device, now))
+        if isinstance(unit, Received)
+        else verdict
+        for unit, verdict in zip(units, judge(units), strict=True)
+    ]
+
+
 async def rehearse(connection: Connection, units: Sequence[Decoded], now: datetime) -> list[Verdict]:
     """Write the units one after the other as ingest would, and take everything back. Raises psycopg.Error."""
-    registry = (await load_registry(connection)).registry
     nothing = LiveConverter(References(Registry(version=1), FactorBook(()), {}, {}), now)
     verdicts: list[Verdict] = []
     async with connection.transaction():
-        for unit, verdict in zip(units, judge(units), strict=True):
+        for unit, verdict in zip(units, await judge_assigned(connection, units, now), strict=True):
             account = await Flush(connection, "check", Known(), nothing).write([unit])
-            if isinstance(unit, Received):
-                key = unit.reading.device
-                verdict = verdict._replace(assigned=_is_assigned(registry, key, now))
             if account.duplicate:
                 verdict = verdict._replace(outcome=Outcome.DUPLICATE, detail="It is kept already.")
             elif account.refused:

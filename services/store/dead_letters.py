@@ -58,17 +58,18 @@ RETURNING key
 """
 
 _LIST = """
-SELECT dead_letter_id, received_at, topic, reason, detail, payload, payload_bytes, replayed_at, accepted_at
-FROM core.dead_letter
+SELECT id AS dead_letter_id, received_at, topic, reason, detail, decode(payload, 'escape') AS payload,
+    payload_bytes, replayed_at, accepted_at
+FROM api.dead_letters
 WHERE (%(reason)s::text IS NULL OR reason = %(reason)s)
     AND (%(since)s::timestamptz IS NULL OR received_at >= %(since)s)
-ORDER BY received_at DESC, dead_letter_id DESC
+ORDER BY received_at DESC, id DESC
 LIMIT %(limit)s
 """
 
 _COUNT = """
 SELECT reason, count(*)
-FROM core.dead_letter
+FROM api.dead_letters
 WHERE (%(reason)s::text IS NULL OR reason = %(reason)s)
     AND (%(since)s::timestamptz IS NULL OR received_at >= %(since)s)
 GROUP BY reason

@@ -77,16 +77,14 @@ async def list_factors(
 
 
 _LIST: Final = """
-SELECT a.factor, a.set, a.carrier, a.region, a.value, a.unit, a.gas, a.basis, a.valid_from, a.valid_to,
-    a.confirmed, a.source
-FROM api.factors a
-JOIN core.factor f USING (factor_id)
-WHERE (%(factor_set)s::text IS NULL OR %(factor_set)s IN (f.factor_set, f.series))
-    AND (%(carrier)s::text IS NULL OR f.fuel = %(carrier)s)
-    AND (%(region)s::text IS NULL OR f.region = %(region)s)
+SELECT factor, set, carrier, region, value, unit, gas, basis, valid_from, valid_to, confirmed, source
+FROM api.factors
+WHERE (%(factor_set)s::text IS NULL OR %(factor_set)s IN (set, series))
+    AND (%(carrier)s::text IS NULL OR carrier = %(carrier)s)
+    AND (%(region)s::text IS NULL OR region = %(region)s)
     AND (%(on)s::date IS NULL
-        OR %(on)s BETWEEN coalesce(f.valid_from, '-infinity') AND coalesce(f.valid_to, 'infinity'))
-ORDER BY a.set, a.carrier, a.region, a.recorded_at
+        OR %(on)s BETWEEN coalesce(valid_from, '-infinity') AND coalesce(valid_to, 'infinity'))
+ORDER BY set, carrier, region, recorded_at
 """
 
 

@@ -75,7 +75,7 @@ class Plan:
 async def load_registry(connection: Connection) -> RegistrySnapshot:
     """The registry in force. Raises psycopg.Error."""
     cursor = await connection.execute(
-        "SELECT version_id, document FROM core.registry_version ORDER BY version_id DESC LIMIT 1"
+        "SELECT version, document FROM api.registry_versions ORDER BY version DESC LIMIT 1"
     )
     row = await cursor.fetchone()
     return RegistrySnapshot(0, EMPTY) if row is None else RegistrySnapshot(row[0], load(row[1]))

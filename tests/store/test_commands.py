@@ -6,9 +6,12 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import psycopg
 import pytest
 
 from services.cli.main import COMMANDS, load, main
@@ -198,6 +201,34 @@ def test_a_file_that_is_no_text_is_told(carbonflow: Carbonflow, tmp_path: Path) 
     bad = tmp_path / "bad.yaml"
     bad.write_bytes(b"name: \xff")
     assert "is not UTF-8 (byte 7)" in carbonflow("registry", "show", str(bad), status=1).stderr
+
+
+def test_a_role_that_may_only_read_can_use_what_only_reads(
+    carbonflow: Carbonflow, role_url: Callable[[str], str], database_url: str, tmp_path: Path
+) -> None:
+    carbonflow("registry", "apply", str(DEMO))
+    payload = b"a\\b\n\x00\xff\xc3\xa9"
+    with psycopg.connect(database_url) as connection:
+        connection.execute(
+            "INSERT INTO core.dead_letter (client, topic, reason, detail, payload, payload_bytes, "
+            "payload_sha256, key) VALUES ('c', 't', 'not_json', 'd', %s, 9000, '', '')",
+            [payload],
+        )
+    carbonflow.use(role_url("carbonflow_ops"))
+    [letter] = carbonflow.json("deadletters", "list")["dead_letters"]
+    assert letter["payload"] == payload.decode("utf-8", "backslashreplace")
+    assert letter["bytes"] == 9000
+    assert carbonflow.json("factors", "list", "--set", "CN_MEE_PROVINCE")
+    assert carbonflow.json("registry", "show") == carbonflow.json("registry", "show", str(DEMO))
+    reading = tmp_path / "reading.json"
+    reading.write_text(json.dumps({"ts": datetime.now(UTC).isoformat(), "power_kw": 1}), encoding="utf-8")
+    for device, assigned in (("main", True), ("nobody", False)):
+        done = carbonflow("check", f"telemetry/v1/campus/meter/{device}", str(reading), "--json")
+        told = json.loads(done.stdout)
+        assert [(unit["outcome"], unit["assigned"]) for unit in told["units"]] == [("stored", assigned)]
+        assert told["compared"] is False
+        assert "may only read" in told["note"]
+        assert "is there already, contradicts a stored one" in told["note"]
 
 
 def test_factors_are_listed(carbonflow: Carbonflow) -> None:

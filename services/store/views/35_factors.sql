@@ -1,8 +1,9 @@
--- `factor_id` trails the contract's columns: what a ledger row or a live row refers to.
+-- `factor_id` (what a ledger row or a live row refers to) and `series` trail the contract's columns.
 CREATE VIEW api.factors AS
 SELECT f.factor_set || '/' || f.fuel AS factor, f.factor_set AS set, f.fuel AS carrier, f.region,
     f.co2_kg_per_unit AS value, CASE WHEN f.co2_kg_per_unit IS NOT NULL THEN 'kg ' || f.gas || '/' || f.unit END AS unit,
-    f.gas, f.basis, f.valid_from, f.valid_to, f.recorded_at, f.source, f.confirmed, f.factor_id
+    f.gas, f.basis, f.valid_from, f.valid_to, f.recorded_at, f.source, f.confirmed, f.factor_id,
+    f.series
 FROM core.factor f;
 
 COMMENT ON VIEW api.factors IS 'Published emission factors, each with set, unit, basis, validity and source.';
@@ -20,3 +21,4 @@ COMMENT ON COLUMN api.factors.recorded_at IS 'When the factor came to be known h
 COMMENT ON COLUMN api.factors.source IS 'Document and table.';
 COMMENT ON COLUMN api.factors.confirmed IS 'False: from one weak source; never a default.';
 COMMENT ON COLUMN api.factors.factor_id IS 'Key of the factor''s row.';
+COMMENT ON COLUMN api.factors.series IS 'Set without its year, for sets that appear every year; else the set.';

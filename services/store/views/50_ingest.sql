@@ -1,6 +1,6 @@
 CREATE VIEW api.dead_letters AS
 SELECT l.dead_letter_id AS id, l.received_at, l.topic, l.reason, l.detail, encode(l.payload, 'escape') AS payload,
-    l.replayed_at, l.accepted_at
+    l.replayed_at, l.accepted_at, l.payload_bytes
 FROM core.dead_letter l;
 
 COMMENT ON VIEW api.dead_letters IS 'What was rejected, with its reason.';
@@ -12,6 +12,7 @@ COMMENT ON COLUMN api.dead_letters.detail IS 'What is wrong, where, and what to 
 COMMENT ON COLUMN api.dead_letters.payload IS 'Raw payload, bytes above 127 as \ooo; the first 4 KiB where it was too large.';
 COMMENT ON COLUMN api.dead_letters.replayed_at IS 'When a replay stored it; NULL before.';
 COMMENT ON COLUMN api.dead_letters.accepted_at IS 'When a person set it aside as no loss; NULL before.';
+COMMENT ON COLUMN api.dead_letters.payload_bytes IS 'Length of the payload as it was sent.';
 
 CREATE VIEW api.ingest_totals AS
 SELECT t.client, t.received, t.stored, t.duplicate, t.rejected FROM core.ingest_total t;

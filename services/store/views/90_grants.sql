@@ -1,8 +1,9 @@
 -- Least privilege: readers see the api alone; each service writes only what is its own.
 REVOKE ALL ON SCHEMA core, api FROM PUBLIC;
 
-GRANT USAGE ON SCHEMA api TO carbonflow_ops, carbonflow_grafana, carbonflow_analytics;
-GRANT SELECT ON ALL TABLES IN SCHEMA api TO carbonflow_ops, carbonflow_grafana, carbonflow_analytics;
+GRANT USAGE ON SCHEMA api TO carbonflow_ops, carbonflow_grafana, carbonflow_ingest, carbonflow_analytics;
+GRANT SELECT ON ALL TABLES IN SCHEMA api
+    TO carbonflow_ops, carbonflow_grafana, carbonflow_ingest, carbonflow_analytics;
 
 GRANT USAGE ON SCHEMA core TO carbonflow_ingest, carbonflow_analytics;
 GRANT SELECT ON ALL TABLES IN SCHEMA core TO carbonflow_ingest, carbonflow_analytics;
