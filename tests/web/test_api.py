@@ -173,6 +173,32 @@ async def test_refusals_are_one_sentence(web: httpx.AsyncClient, seed: Seed) -> 
     assert await refusal(web, "/api/v1/nothing", 404) == "Not Found."
 
 
+PATHS = [f"/api/v1/{name}" for name in ("sites", "live", "emissions", "energy", "devices", "ingest")]
+
+
+@pytest.mark.parametrize("path", PATHS)
+async def test_a_query_is_understood_or_refused(web: httpx.AsyncClient, path: str) -> None:
+    assert "'hours' is no parameter here" in await refusal(web, path, 422, hours="-1")
+    if path in {"/api/v1/sites", "/api/v1/ingest"}:
+        assert "it takes none" in await refusal(web, path, 422, site="campus")
+        return
+    assert "known are site" in await refusal(web, path, 422, hours="-1")
+    assert await refusal(web, path, 422, site="\0") == "site holds the character NUL"
+    assert (await web.get(f"{path}?site=a&site=b")).json() == {"error": "site is given more than once"}
+    assert "there is no site 'nowhere'" in await refusal(web, path, 404, site="nowhere")
+
+
+async def test_devices_of_a_site_that_the_registry_does_not_know_yet(
+    web: httpx.AsyncClient, seed: Seed
+) -> None:
+    seed.device("new", "meter", "main", interval_s=None)
+    seed.site("empty")
+    assert len((await get(web, "/api/v1/devices", site="new"))["devices"]) == 1
+    assert (await get(web, "/api/v1/devices", site="new", kind="cems"))["devices"] == []
+    assert (await get(web, "/api/v1/devices", site="new", after="new/meter/main"))["devices"] == []
+    assert (await get(web, "/api/v1/devices", site="empty"))["devices"] == []
+
+
 async def test_too_many_rows_are_refused_not_cut(database_url: str, seed: Seed) -> None:
     seed.site("campus")
     source = seed.source("campus", "boilers", [])

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import Annotated, TypeVar
+from typing import Annotated, Final, TypeVar
 from zoneinfo import ZoneInfo
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query
 
 from services.analytics.web import answers, period
 from services.analytics.web.errors import ApiError, BadRequestError, NotFoundError
+from services.analytics.web.parameters import refuse_strange
 from services.analytics.web.reader import POOL_TIMEOUT_S, BoardReader, Clock
 from services.analytics.web.summary import rate_of
 from services.domain.quantities import Kind
@@ -50,6 +51,7 @@ def router(pool: Pool, reader: BoardReader, clock: Clock, *, max_rows: int = MAX
         prefix="/api/v1",
         tags=["api"],
         responses={404: {"model": ApiError}, 422: {"model": ApiError}, 503: {"model": ApiError}},
+        dependencies=[Depends(refuse_strange)],
     )
     _add_state(routes, pool, reader)
     _add_emissions(routes, pool, clock, max_rows)
@@ -87,6 +89,8 @@ def _add_state(routes: APIRouter, pool: Pool, reader: BoardReader) -> None:
         """Every device that ever sent or that the registry names, by site, kind and id."""
         async with pool.connection(timeout=POOL_TIMEOUT_S) as connection:
             rows = await board.devices(connection, site, kind, _position(after), limit + 1)
+            if not rows:
+                await _known_or_sending(connection, site)
         page = rows[:limit]
         more = f"{page[-1].site}/{page[-1].kind}/{page[-1].device}" if len(rows) > limit else None
         return answers.DevicesAnswer(devices=page, next_after=more)
@@ -160,15 +164,24 @@ async def _zone(connection: Connection, site: str | None) -> ZoneInfo | None:
     raise NotFoundError(f"there is no site {site[:63]!r}; the registry has {names}")
 
 
+async def _known_or_sending(connection: Connection, site: str | None) -> None:
+    """A site may have devices before the registry knows it. Raises NotFoundError."""
+    if site is not None and not await board.devices(connection, site, None, _START, 1):
+        await _zone(connection, site)
+
+
 def _bounded(rows: Sequence[R], most: int) -> list[R]:
     if len(rows) > most:
         raise BadRequestError(f"these are more than {most:,} rows: ask for a shorter time or for one site")
     return list(rows)
 
 
+_START: Final = ("", "", "")
+
+
 def _position(after: str) -> tuple[str, str, str]:
     if not after:
-        return "", "", ""
+        return _START
     parts = after.split("/")
     if len(parts) != len(("site", "kind", "device")):
         raise BadRequestError("after is site/kind/device: give next_after of the page before as it is")
