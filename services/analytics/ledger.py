@@ -4,7 +4,8 @@ arithmetic of time, without a database."""
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -138,14 +139,27 @@ def with_members(plan: Plan, windows: Mapping[DeviceKey, Window]) -> tuple[Windo
 
 
 class Near(NamedTuple):
-    """The neighbours of one device's window: the nearest hours with readings, by quantity code."""
+    """The neighbours of one device's window: the nearest hours with readings that count, by quantity code;
+    where there is none on a side, the nearest reading of any status."""
 
-    before: dict[int, int]
-    after: dict[int, int]
-    inside: frozenset[int]
+    before: Mapping[int, int] = MappingProxyType({})
+    after: Mapping[int, int] = MappingProxyType({})
+    inside: frozenset[int] = frozenset()
+    heard_before: int | None = None
+    heard_after: int | None = None
+
+    @property
+    def earlier(self) -> int | None:
+        """The nearest of all before the window; None: there is no reading."""
+        return max(self.before.values(), default=self.heard_before)
+
+    @property
+    def later(self) -> int | None:
+        """The nearest of all after the window; None: there is no reading."""
+        return min(self.after.values(), default=self.heard_after)
 
 
-NOTHING_NEAR: Final = Near({}, {}, frozenset())
+NOTHING_NEAR: Final = Near()
 
 
 def by_device(found: Iterable[Neighbours]) -> dict[int, Near]:
@@ -172,14 +186,21 @@ def widened(
     moved = near.inside.union(sent)
     begins = [hour for code, hour in near.before.items() if code in moved and BY_CODE[code].register]
     ends = [hour for code, hour in near.after.items() if code in moved and BY_CODE[code].register]
-    before = near.before.values() or [hour for each in of_members for hour in each.before.values()]
-    after = near.after.values() or [hour for each in of_members for hour in each.after.values()]
-    begins += [max(before)] if before else []
-    ends += [min(after)] if after else []
+    begins += _nearest(max, near.earlier, [each.earlier for each in of_members])
+    ends += _nearest(min, near.later, [each.later for each in of_members])
     return Window(
-        min([window.begin_us, *(grid.floor(hour) for hour in begins)]),
-        max([window.end_us, *(grid.ceil(hour + HOUR_US) for hour in ends)]),
+        min([window.begin_us, *(grid.floor(time) for time in begins)]),
+        max([window.end_us, *(grid.ceil(time + HOUR_US) for time in ends)]),
     )
+
+
+def _nearest(
+    choose: Callable[[list[int]], int], own: int | None, of_members: Iterable[int | None]
+) -> list[int]:
+    if own is not None:
+        return [own]
+    times = [time for time in of_members if time is not None]
+    return [choose(times)] if times else []
 
 
 def needed(history: DeviceHistory, window: Window, near: Near) -> list[Window]:
@@ -188,10 +209,12 @@ def needed(history: DeviceHistory, window: Window, near: Near) -> list[Window]:
     back_us = max(hold_us, history.memory_us)
     hours = {hour for code, hour in (*near.before.items(), *near.after.items()) if BY_CODE[code].register}
     hours |= {choose(of.values()) for choose, of in ((max, near.before), (min, near.after)) if of}
+    heard = [time for time in (near.heard_before, near.heard_after) if time is not None]
     return disjoint(
         [
             Window(window.begin_us - back_us, window.end_us + hold_us),
             *(Window(hour - back_us, hour + HOUR_US + hold_us) for hour in hours),
+            *(Window(time, time + 1) for time in heard),
         ]
     )
 

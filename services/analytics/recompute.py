@@ -33,6 +33,8 @@ from services.store.ledger import (
     delete_dirty,
     device_keys,
     extents,
+    first_after,
+    last_before,
     lock_ledger,
     neighbours,
     read_dirty,
@@ -227,12 +229,19 @@ class Recomputer:
         return done.plus(count, *await self._write(connection, rows, everything, sources))
 
     async def _near(self, connection: Connection, windows: Windows) -> dict[DeviceKey, Near]:
-        """The neighbours of those that have any."""
+        """The neighbours of those that have an id."""
         result: dict[DeviceKey, Near] = {}
         for kind, keys in _by_kind(windows).items():
-            stretches = [self._stretch(key, windows[key]) for key in keys if key in self._ids]
-            found = ledger.by_device(await neighbours(connection, kind, stretches))
-            result |= {key: found[self._ids[key]] for key in keys if self._ids.get(key) in found}
+            stretches = {self._ids[key]: self._stretch(key, windows[key]) for key in keys if key in self._ids}
+            found = ledger.by_device(await neighbours(connection, kind, list(stretches.values())))
+            near = {device_id: found.get(device_id, ledger.NOTHING_NEAR) for device_id in stretches}
+            first = [stretches[device_id] for device_id, each in near.items() if not each.before]
+            last = [stretches[device_id] for device_id, each in near.items() if not each.after]
+            for device_id, time in (await last_before(connection, kind, first)).items():
+                near[device_id] = near[device_id]._replace(heard_before=to_us(time))
+            for device_id, time in (await first_after(connection, kind, last)).items():
+                near[device_id] = near[device_id]._replace(heard_after=to_us(time))
+            result |= {key: near[self._ids[key]] for key in keys if key in self._ids}
         return result
 
     async def _read(

@@ -94,6 +94,8 @@ class _Statements:
         self.read = sql.SQL(_READ).format(table=table, values=sql.SQL(", ").join(values))
         self.sent = sql.SQL(_SENT).format(table=table, sent=sql.SQL(", ").join(sent)) if sent else None
         self.extent = sql.SQL(_EXTENT).format(table=table)
+        self.last_before = sql.SQL(_LAST_BEFORE).format(table=table)
+        self.first_after = sql.SQL(_FIRST_AFTER).format(table=table)
         self.earlier = sql.SQL(_EARLIER).format(table=table)
 
 
@@ -131,6 +133,28 @@ CROSS JOIN LATERAL (
 CROSS JOIN LATERAL (
     SELECT r.time FROM {table} r WHERE r.device_id = wanted.device_id ORDER BY r.time DESC LIMIT 1
 ) AS last
+"""
+
+_LAST_BEFORE: Final = """
+SELECT wanted.device_id, found.time
+FROM unnest(%(device_ids)b::integer[], %(begins)b::timestamptz[], %(ends)b::timestamptz[])
+    AS wanted (device_id, begins, ends)
+CROSS JOIN LATERAL (
+    SELECT r.time FROM {table} r
+    WHERE r.device_id = wanted.device_id AND r.time < wanted.begins AND r.time < %(high)s
+    ORDER BY r.time DESC LIMIT 1
+) AS found
+"""
+
+_FIRST_AFTER: Final = """
+SELECT wanted.device_id, found.time
+FROM unnest(%(device_ids)b::integer[], %(begins)b::timestamptz[], %(ends)b::timestamptz[])
+    AS wanted (device_id, begins, ends)
+CROSS JOIN LATERAL (
+    SELECT r.time FROM {table} r
+    WHERE r.device_id = wanted.device_id AND r.time >= wanted.ends AND r.time >= %(low)s
+    ORDER BY r.time LIMIT 1
+) AS found
 """
 
 _EARLIER: Final = """
@@ -250,6 +274,29 @@ async def neighbours(connection: Connection, kind: Kind, stretches: Collection[S
     codes = [each.code for each in QUANTITIES[kind]]
     cursor = await connection.execute(_NEIGHBOURS, {**_columns(stretches), "quantities": codes})
     return [Neighbours(*row) for row in await cursor.fetchall()]
+
+
+async def last_before(
+    connection: Connection, kind: Kind, stretches: Collection[Stretch]
+) -> dict[int, datetime]:
+    """The last reading of each device before its stretch, whatever its status; where there is one."""
+    return await _times(connection, _STATEMENTS[kind].last_before, stretches)
+
+
+async def first_after(
+    connection: Connection, kind: Kind, stretches: Collection[Stretch]
+) -> dict[int, datetime]:
+    """The first reading of each device after its stretch, whatever its status; where there is one."""
+    return await _times(connection, _STATEMENTS[kind].first_after, stretches)
+
+
+async def _times(
+    connection: Connection, statement: sql.Composed, stretches: Collection[Stretch]
+) -> dict[int, datetime]:
+    if not stretches:
+        return {}
+    cursor = await connection.execute(statement, {**_columns(stretches), **_bounds(stretches)})
+    return dict(await cursor.fetchall())
 
 
 async def registers_sent(

@@ -159,6 +159,22 @@ def test_a_stack_without_one_of_its_inputs(world: MakeWorld) -> None:
     assert (hours[T0].coverage, hours[T0 + H].missing_reason) == (0.25, "no valid velocity_m_s")
 
 
+def test_hours_in_which_nothing_counts_have_rows(world: MakeWorld) -> None:
+    site = world(
+        {"cems/c": ANALYSER, "meter/m": {"interval_s": 900, "carrier": "electricity"}},
+        {"stack": STACK, "grid": GRID},
+    )
+    rows = [reading(CEMS, 3600 * i, Status.STOPPED, **HJ75) for i in (0, 2, 8)]
+    rows += [reading(CEMS, 3600 * 4, **HJ75)]
+    hours = site.emissions(rows, "stack")
+    assert list(hours) == [T0 + i * H for i in range(9)]
+    assert {(row.co2_kg, row.coverage) for hour, row in hours.items() if hour != T0 + 4 * H} == {(None, 0.0)}
+    assert hours[T0].missing_reason == hours[T0 + 8 * H].missing_reason == "no valid velocity_m_s"
+    assert hours[T0 + H].missing_reason == hours[T0 + 7 * H].missing_reason == "no readings"
+    stopped = [reading(METER, 900 * i, Status.STOPPED, energy_import_kwh=1.0) for i in range(5)]
+    assert [row.coverage for row in site.emissions(stopped, "grid").values()] == [0.0, 0.0]
+
+
 def test_inputs_that_come_in_frames_of_their_own(world: MakeWorld) -> None:
     site = world({"cems/c": ANALYSER}, {"stack": STACK})
     rows = [reading(CEMS, 900 * i, velocity_m_s=12.35) for i in range(4)]

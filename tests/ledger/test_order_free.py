@@ -136,6 +136,8 @@ class Context:
         times = [to_us(row.time) for row in mine]
         begin, end = window.begin_us - self.hold_us, window.end_us + self.hold_us
         stretches = [(begin, end)]
+        # Of any status: between the first and the last there are rows.
+        stretches += [(time, time + 1) for time in times[:1] + times[-1:]]
         for name in NAMES[device.kind]:
             counts = (batch.columns[name].state == State.VALID) | (batch.columns[name].state == State.MANUAL)
             # Two, as the nearest may be a repeated frame.

@@ -12,7 +12,7 @@ import pytest
 
 from services.analytics.recompute import Recomputer, Round
 from services.domain.ledger.hours import to_us
-from services.domain.quantities import Kind
+from services.domain.quantities import Kind, Status
 from services.domain.reading import DeviceKey, Reading
 from services.store.pool import connect
 from tests.ledger.conftest import NOW, T0, Database, approx, reading, site_of
@@ -342,6 +342,35 @@ async def test_a_gap_of_weeks_is_closed_in_portions(database: Database) -> None:
     rows: list[Any] = await database.fetch("SELECT hour, activity FROM core.emission_hour ORDER BY hour")
     assert [row[0] for row in rows] == [T0 + i * H for i in range(20 * 24 + 1)]
     assert [row[1] for row in rows] == [approx(1.0)] * 480 + [approx(2.0)]
+
+
+@pytest.mark.parametrize("order", [[0, 1, 2, 3], [3, 2, 1, 0], [1, 3, 0, 2]])
+async def test_rows_reach_to_readings_that_do_not_count(database: Database, order: list[int]) -> None:
+    await database.apply({"s": PLANT})
+    rows = [
+        reading(CEMS, 0, Status.STOPPED, **HJ75),
+        reading(CEMS, 3600 * 3, **HJ75),
+        reading(CEMS, 3600 * 9, Status.FAULT, **HJ75),
+        reading(CEMS, 3600 * 30, Status.STOPPED, **HJ75),
+    ]
+    query = "SELECT hour, co2_kg IS NULL, missing_reason FROM core.emission_hour ORDER BY hour"
+    for number, each in enumerate(order, start=1):
+        await database.receive([rows[each]])
+        await database.run()
+        told = [hour for hour, _, _ in await database.fetch(query)]
+        times = [rows[index].time for index in order[:number]]
+        assert told == [min(times) + i * H for i in range((max(times) - min(times)) // H + 1)]
+    stored = await database.fetch(query)
+    assert [hour for hour, unknown, _ in stored if not unknown] == [T0 + 3 * H]
+    assert {hour: reason for hour, _, reason in stored}[T0 + 29 * H] == "no readings"
+    # Away with the last: the hours up to it go along.
+    await database.connection.execute(
+        "WITH gone AS (DELETE FROM core.reading_cems WHERE time = %s RETURNING device_id)"
+        " INSERT INTO core.dirty (device_ids, quarters) SELECT array_agg(device_id), array_agg(%s) FROM gone",
+        [rows[3].time, to_us(rows[3].time) // 900_000_000],
+    )
+    await database.run()
+    assert await database.fetch(query) == [row for row in stored if row[0] <= rows[2].time]
 
 
 FLICKERING = site_of(

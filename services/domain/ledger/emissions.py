@@ -26,7 +26,7 @@ class Part(NamedTuple):
 
 
 class Heard(NamedTuple):
-    """The first and the last reading that counts of a device, microseconds since 1970."""
+    """The first and the last reading of a device, whatever its status, microseconds since 1970."""
 
     first_us: int
     last_us: int

@@ -14,11 +14,10 @@ from services.domain.ledger.device_hours import device_hours
 from services.domain.ledger.emissions import Heard, Part, emission_hours
 from services.domain.ledger.energy_hours import EnergyPart, energy_hours
 from services.domain.ledger.plan import Plan
-from services.domain.ledger.readings import Readings, State
+from services.domain.ledger.readings import Readings
 from services.domain.ledger.rows import DeviceHour, EmissionHour, EnergyHour
 from services.domain.ledger.shapes import Shapes
 from services.domain.ledger.track import MAX_DEVICES, Track, Window, lay_out
-from services.domain.quantities import QUANTITIES
 from services.domain.reading import DeviceKey
 
 Of = TypeVar("Of", Conversion, EnergyUse)
@@ -42,9 +41,9 @@ def compute(
 
     `readings` hold, kind by kind, what was stored of the devices in their windows and, beyond them on each
     side: of each register the nearest reading that counts, whatever was sent within the longest hold of the
-    windows' ends and of those readings (before them also within the longest memory), and the nearest reading
-    of any kind that counts. More changes
-    nothing. Every member of a source has a window that contains the source's.
+    windows' ends and of those readings (before them also within the longest memory), and some reading,
+    whatever its status, if the device has one. More changes nothing. Every member of a source has a window
+    that contains the source's.
     """
     heard: dict[DeviceKey, Heard] = {}
     hours: list[DeviceHour] = []
@@ -117,24 +116,18 @@ def _inside(part: Part, sources: Mapping[SourceKey, Window]) -> bool:
 
 
 def _heard(readings: Readings) -> dict[DeviceKey, Heard]:
-    """The first and last reading of each device in which a quantity counts."""
-    counts = np.zeros(len(readings), np.bool_)
-    for quantity in QUANTITIES[readings.kind]:
-        state = readings.columns[quantity.name].state
-        counts |= (state == State.VALID) | (quantity.register & (state == State.MANUAL))
-    device, time = readings.device[counts], readings.time[counts]
+    """The first and last reading of each device, whatever its status."""
+    if len(readings) == 0:
+        return {}
+    device, time = readings.device, readings.time
     first = np.flatnonzero(np.diff(device, prepend=-1))
     last = np.append(first[1:], len(device)) - 1
-    return (
-        {
-            readings.devices[of]: Heard(begin, end)
-            for of, begin, end in zip(
-                device[first].tolist(), time[first].tolist(), time[last].tolist(), strict=True
-            )
-        }
-        if len(device)
-        else {}
-    )
+    return {
+        readings.devices[of]: Heard(begin, end)
+        for of, begin, end in zip(
+            device[first].tolist(), time[first].tolist(), time[last].tolist(), strict=True
+        )
+    }
 
 
 def _of_sources(
