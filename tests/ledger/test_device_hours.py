@@ -254,9 +254,21 @@ def test_means_are_of_the_interval_that_ends(world: MakeWorld) -> None:
     hours = site.hours(rows, "co2_pct")
     assert hours[T0].mean == approx(12.0)  # (10 + 12 + 14) / 3: the interval of the fault is unknown
     assert hours[T0].coverage == 0.75
-    # The value at 02:15 is of three intervals at most; the one on the full hour belongs to the hour before.
-    assert (hours[T0 + H].mean, hours[T0 + H].coverage) == (20.0, 0.5)
+    # The value at 02:15 comes after five silent intervals and is of its own; the one on the full hour belongs
+    # to the hour before.
+    assert (hours[T0 + H].mean, hours[T0 + H].coverage) == (None, 0.0)
     assert (hours[T0 + 2 * H].mean, hours[T0 + 2 * H].coverage) == (20.0, 0.25)
+
+
+def test_a_mean_reaches_back_to_the_reading_before_it(world: MakeWorld) -> None:
+    site = world({"cems/c": {"interval_s": 600, "gauges": "interval_mean"}})
+    rows = [reading(CEMS, 1800, co2_pct=10.0), reading(CEMS, 3600, co2_pct=13.0)]
+    hour = site.hours(rows, "co2_pct")[T0]
+    # The first is of one interval; the second, two readings later than expected, of all three.
+    assert hour.coverage == approx((600 + 1800) / 3600)
+    assert hour.mean == approx((10.0 * 600 + 13.0 * 1800) / 2400)
+    rows[1] = reading(CEMS, 3601, co2_pct=13.0)
+    assert site.hours(rows, "co2_pct")[T0].coverage == approx((600 + 599) / 3600)
 
 
 def test_the_belt_ran_for_a_part_of_the_hour(world: MakeWorld) -> None:

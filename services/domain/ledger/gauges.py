@@ -39,8 +39,8 @@ def gauge(track: Track, quantity: str) -> StepFunction:
     """`quantity` over time, at most 3 expected intervals from its reading.
 
     An instant value holds from its reading on, until the next reading of that quantity, whatever its status.
-    Where the registry says `interval_mean`, a value is the mean of the time since the reading before: the
-    mirror image.
+    Where the registry says `interval_mean`, a value is the mean of the time since the reading before, if that
+    is so near; else of one expected interval, for what happened before it nobody said.
     """
     column = track.readings.columns[quantity]
     reading = np.flatnonzero(column.state != State.ABSENT)
@@ -50,20 +50,22 @@ def gauge(track: Track, quantity: str) -> StepFunction:
     hold_us = track.rules.hold_us[rule]
     mean = track.rules.interval_mean[rule]
     if not mean.any():
-        return hold(position, value, hold_us)
-    forward = hold(position, value, np.where(mean, 0, hold_us))
-    backward = _mirrored(hold(-position[::-1], value[::-1], np.where(mean, hold_us, 0)[::-1]))
+        return hold(position, value, hold_us, hold_us)
+    instant_us, mean_us = np.where(mean, 0, hold_us), np.where(mean, hold_us, 0)
+    one_us = np.where(mean, track.rules.interval_us[rule], 0)
+    forward = hold(position, value, instant_us, instant_us)
+    backward = _mirrored(hold(-position[::-1], value[::-1], mean_us[::-1], one_us[::-1]))
     # Where a device changed from instant values to means, the interval between is held once.
     start = np.union1d(forward.start, backward.start)
     held, averaged = forward.at(start), backward.at(start)
     return StepFunction(start, np.where(np.isnan(held), averaged, held))
 
 
-def hold(position: IntArray, value: FloatArray, hold_us: IntArray) -> StepFunction:
-    """Each value from its position to the next, `hold_us` at most."""
-    ends = position + hold_us
+def hold(position: IntArray, value: FloatArray, hold_us: IntArray, alone_us: IntArray) -> StepFunction:
+    """Each value from its position to the next, if that is `hold_us` away at most; else for `alone_us`."""
     following = np.append(position[1:], np.iinfo(np.int64).max)
-    expires = (ends < following) & (hold_us > 0)
+    expires = (position + hold_us < following) & (hold_us > 0)
+    ends = position + alone_us
     start = np.concatenate([position, ends[expires]])
     held = np.concatenate([np.where(hold_us > 0, value, np.nan), np.full(int(expires.sum()), np.nan)])
     order = np.argsort(start, kind="stable")
