@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import signal
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from random import Random
@@ -20,6 +22,7 @@ from services.analytics.recompute import Recomputer
 from services.analytics.web.app import create_app
 from services.analytics.worker import Metrics, Worker
 from services.settings import Settings
+from services.store.access import check_access
 from services.store.pool import open_pool
 
 # One for the worker, the others for the board and the API.
@@ -37,6 +40,22 @@ class _Server(uvicorn.Server):
             uvicorn.Config(app, host=host, port=port, log_config=None, access_log=False, lifespan="off")
         )
 
+    async def listen_and_serve(self) -> None:
+        """Serve until told to exit. Raises AnalyticsError where the port cannot be had."""
+        # Opened here: uvicorn would log a port that is taken, and end the process.
+        host, port = self.config.host, self.config.port
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        try:
+            listening = socket.create_server((host, port), family=family, backlog=self.config.backlog)
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                sentence = f"The HTTP port {host}:{port} is taken: set CARBONFLOW_ANALYTICS_HTTP_PORT."
+            else:
+                sentence = f"Cannot listen on {host}:{port}: {error.strerror}."
+            raise AnalyticsError(sentence) from None
+        with listening:
+            await self.serve(sockets=[listening])
+
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Leave them alone."""
@@ -44,17 +63,18 @@ class _Server(uvicorn.Server):
 
 
 async def run(settings: Settings, stop: asyncio.Event) -> None:
-    """Serve until `stop`. Raises AnalyticsError."""
+    """Serve until `stop`. Raises AnalyticsError, and AccessRefusedError at the start."""
     log = structlog.get_logger("analytics")
     registry = CollectorRegistry()
     database = settings.database_url.get_secret_value()
+    await check_access(database, name="carbonflow-analytics", writes="core.emission_hour")
     async with open_pool(database, max_size=_CONNECTIONS, name="carbonflow-analytics") as pool:
         app = create_app(pool, settings, registry=registry)
         server = _Server(app, settings.analytics_http_host, settings.analytics_http_port)
         worker = Worker(pool, Recomputer(), Metrics(registry), Random())
         try:
             async with asyncio.TaskGroup() as tasks:
-                web = tasks.create_task(_serve(server), name="http")
+                web = tasks.create_task(server.listen_and_serve(), name="http")
                 computing = tasks.create_task(worker.run(stop), name="ledger")
                 await stop.wait()
                 log.info("stopping")
@@ -67,18 +87,8 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     log.info("stopped")
 
 
-async def _serve(server: _Server) -> None:
-    try:
-        await server.serve()
-    except SystemExit:
-        config = server.config
-        raise AnalyticsError(
-            f"The HTTP port {config.host}:{config.port} is taken: set CARBONFLOW_ANALYTICS_HTTP_PORT."
-        ) from None
-
-
 async def serve(settings: Settings) -> None:
-    """Run analytics until SIGTERM or SIGINT; a second one ends it at once. Raises AnalyticsError."""
+    """Run analytics until SIGTERM or SIGINT; a second one ends it at once. Raises as `run` does."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
 

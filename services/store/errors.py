@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 from typing import Final
 
@@ -51,6 +52,37 @@ _SENTENCES: Final = {
 }
 
 
+_INVALID_PASSWORD: Final = "28P01"
+_INVALID_AUTHORIZATION: Final = "28000"
+_INVALID_CATALOG_NAME: Final = "3D000"
+_INSUFFICIENT_PRIVILEGE: Final = "42501"
+_REFUSALS: Final = frozenset(
+    {_INVALID_PASSWORD, _INVALID_AUTHORIZATION, _INVALID_CATALOG_NAME, _INSUFFICIENT_PRIVILEGE}
+)
+
+# libpq keeps the SQLSTATE of a failed login to itself and gives the server's text alone. A server that speaks
+# another language than English is not understood: its refusal counts as any other failure to connect.
+_LOGIN_TEXTS: Final = (
+    (re.compile(r"password authentication failed for user|no password supplied"), _INVALID_PASSWORD),
+    (re.compile(r"no pg_hba\.conf entry for|authentication failed for user"), _INVALID_AUTHORIZATION),
+    (re.compile(r'role ".*" (does not exist|is not permitted to log in)'), _INVALID_AUTHORIZATION),
+    (re.compile(r'database ".*" does not exist'), _INVALID_CATALOG_NAME),
+    (re.compile(r"permission denied for database"), _INSUFFICIENT_PRIVILEGE),
+)
+
+
+def _sqlstate(error: psycopg.Error) -> str | None:
+    if error.sqlstate is not None or not isinstance(error, psycopg.OperationalError):
+        return error.sqlstate
+    text = str(error)
+    return next((state for pattern, state in _LOGIN_TEXTS if pattern.search(text)), None)
+
+
+def is_refusal(error: psycopg.Error) -> bool:
+    """Whether the database refuses who asks: user, password or right, or there is no such database."""
+    return _sqlstate(error) in _REFUSALS
+
+
 def classify(error: psycopg.Error) -> Failure:
     """Whether to try again or to look for the bad row, by SQLSTATE (or class, for errors of the client)."""
     if error.sqlstate is None:
@@ -62,8 +94,8 @@ def classify(error: psycopg.Error) -> Failure:
 def explain(error: psycopg.Error) -> str:
     """One sentence for a person: what is wrong with the database and what to do."""
     first_line = str(error).strip().partition("\n")[0]
-    if error.sqlstate is None and isinstance(error, psycopg.OperationalError):
+    state = _sqlstate(error) or ""
+    if not state and isinstance(error, psycopg.OperationalError):
         return f"The database cannot be reached: {first_line}"
-    state = error.sqlstate or ""
     sentence = _SENTENCES.get(state) or _SENTENCES.get(state[:2]) or "The database refused:"
     return f"{sentence} ({first_line})" if first_line else sentence

@@ -59,6 +59,11 @@ def test_errors_of_the_client_go_by_their_class() -> None:
     ("error", "words"),
     [
         (psycopg.OperationalError("connection refused"), "cannot be reached: connection refused"),
+        (
+            psycopg.OperationalError('failed: FATAL:  password authentication failed for user "x"'),
+            "correct CARBONFLOW_DATABASE_URL",
+        ),
+        (psycopg.OperationalError('FATAL:  database "x" does not exist'), "create it"),
         (errors.DiskFull("could not extend file"), "disk is full"),
         (errors.UndefinedTable('relation "core.device" does not exist'), "carbonflow migrate"),
         (errors.InsufficientPrivilege("permission denied"), "lacks a right"),
