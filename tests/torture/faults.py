@@ -8,10 +8,10 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
 from random import Random
-from typing import Final
+from typing import Any, Final
 
 import psycopg
 
@@ -336,7 +336,7 @@ async def kill_publisher(world: World, random: Random) -> None:
     world.faults["publisher killed"] += 1
 
 
-def actors(world: World, seed: str) -> list[Awaitable[None]]:
+def actors(world: World, seed: str) -> list[Coroutine[Any, Any, None]]:
     """Everybody who makes trouble."""
     cast: tuple[tuple[str, list[Fault], float], ...] = (
         (
@@ -349,9 +349,9 @@ def actors(world: World, seed: str) -> list[Awaitable[None]]:
                 stop_ingest,
                 take_over,
             ],
-            2.5,
+            2.0,
         ),
-        ("database", [kill_database, crash_database, end_backends, restart_database], 4.0),
+        ("database", [kill_database, crash_database, end_backends, restart_database], 3.0),
         ("commits", [lose_commit, end_backends], 4.0),
         ("broker", [restart_broker], 12.0),
         ("broker path", network("ingest to broker", lambda world: world.broker), 5.0),

@@ -92,11 +92,13 @@ class Machines:
 
     async def signal_database(self, number: signal.Signals) -> bool:
         """Signal the postmaster and wait until it has ended; whether it ran."""
-        return await self._signal(self.state.database, number)
+        async with self._lock:  # not while somebody waits for it to get ready
+            return await self._signal(self.state.database, number)
 
     async def signal_broker(self, number: signal.Signals) -> bool:
         """Signal the broker and wait until it has ended; whether it ran."""
-        return await self._signal(self.state.mqtt, number)
+        async with self._lock:
+            return await self._signal(self.state.mqtt, number)
 
     async def _signal(self, server: Server, number: signal.Signals) -> bool:
         process = server.process

@@ -15,6 +15,7 @@ from typing import Final
 
 import psycopg
 
+from deploy.local.errors import SetupError
 from deploy.local.progress import LineProgress
 from deploy.local.servers import Servers
 from tests.torture import probe
@@ -298,25 +299,30 @@ async def stage(plan: Plan) -> AsyncIterator[Torture]:
 async def run(plan: Plan) -> Outcome:
     """Torture. Raises SetupError."""
     async with stage(plan) as torture:
-        world, started = torture.world, time.monotonic()
-
-        async def enough() -> bool:
-            return world.kills >= plan.kills
-
-        async with asyncio.TaskGroup() as tasks:
-            shown = tasks.create_task(torture.show())
-            busy = [tasks.create_task(_run(each)) for each in actors(world, plan.seed)]
-            await asyncio.sleep(plan.seconds)
-            await until(enough, plan.kills * _MOST_S_PER_KILL, f"{plan.kills} kills")
-            world.over.set()
-            await asyncio.gather(*busy)
-            shown.cancel()
+        started = time.monotonic()
+        try:
+            await _faults(torture)
+        except* (SetupError, TimeoutError) as errors:
+            raise SetupError(" ".join(str(error) for error in errors.exceptions)) from None
         say(f"quiet after {time.monotonic() - started:.0f} s: {await torture.progress()}")
         return await finish(torture, time.monotonic() - started)
 
 
-async def _run(actor: Awaitable[None]) -> None:
-    await actor
+async def _faults(torture: Torture) -> None:
+    """Everything goes wrong for as long as is wanted."""
+    plan, world = torture.plan, torture.world
+
+    async def enough() -> bool:
+        return world.kills >= plan.kills
+
+    async with asyncio.TaskGroup() as tasks:
+        shown = tasks.create_task(torture.show())
+        busy = [tasks.create_task(actor) for actor in actors(world, plan.seed)]
+        await asyncio.sleep(plan.seconds)
+        await until(enough, plan.kills * _MOST_S_PER_KILL, f"{plan.kills} kills")
+        world.over.set()
+        await asyncio.gather(*busy)
+        shown.cancel()
 
 
 async def finish(torture: Torture, seconds: float) -> Outcome:
