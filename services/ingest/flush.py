@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import ChainMap, Counter, defaultdict
+from collections import ChainMap, Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -91,6 +91,7 @@ class Flush:
         self._known = known
         self._live = live
         self._account = Account()
+        self._created: dict[DeviceKey, int] = {}
         self._dirty: list[tuple[IntArray, IntArray]] = []
 
     async def write(self, units: Sequence[Decoded]) -> Account:
@@ -101,8 +102,8 @@ class Flush:
         readings = [unit for unit in units if type(unit) is Received]
         unknown = parted.add(readings, self._known.ids, self._known.newest)
         ids = await self._device_ids(unknown, states)
-        if unknown:
-            admitted = self._admitted(unknown, ids)
+        admitted = self._admitted(unknown, ids)
+        if admitted:
             parted.add(admitted, ids, await self._look_up_newest(admitted, ids))
         for kind, part in parted.of_kind.items():
             await self._write_readings(kind, part)
@@ -123,7 +124,8 @@ class Flush:
         found = await find_devices(self._connection, strange)
         admitted = await self._within_quota([key for key in strange if key not in found])
         if admitted:
-            found |= await create_devices(self._connection, admitted)
+            self._created = await create_devices(self._connection, admitted)
+            found |= self._created
         self._account.ids = found
         return ChainMap(found, known)
 
@@ -147,17 +149,22 @@ class Flush:
         self, units: list[Received], ids: Mapping[DeviceKey, int]
     ) -> Mapping[int, datetime]:
         """The last stored time of devices of which it is not known, by id."""
-        first: dict[Kind, dict[int, datetime]] = defaultdict(dict)
+        first: dict[DeviceKey, datetime] = {}
         for unit in units:
             device, time = unit.reading.device, unit.reading.time
-            of_kind = first[device.kind]
-            of_kind[ids[device]] = min(time, of_kind.get(ids[device], time))
-        for kind, since in first.items():
-            stored = await newest_times(self._connection, kind, since)
-            self._account.newest |= {
-                device_id: stored.get(device_id, time - _JUST_BEFORE) for device_id, time in since.items()
+            first[device] = min(time, first.get(device, time))
+        newest = {ids[device]: time - _JUST_BEFORE for device, time in first.items()}
+        now = max(unit.message.received_at for unit in units)
+        for kind in {device.kind for device in first}:
+            since = {
+                ids[device]: time
+                for device, time in first.items()
+                if device.kind is kind and device not in self._created
             }
-        return self._account.newest
+            if since:
+                newest |= await newest_times(self._connection, kind, since, now)
+        self._account.newest |= newest
+        return newest
 
     async def _write_readings(self, kind: Kind, part: OfKind) -> None:
         """Store the readings of one kind, and the live emissions of those in order."""

@@ -7,7 +7,7 @@ the session, emptied by each commit, is compared with what is stored.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
@@ -75,13 +75,13 @@ class _Statements:
         self.make_stage = sql.SQL(_MAKE_STAGE).format(**common)
         self.empty_stage = sql.SQL("DELETE FROM {stage}").format(**common)
         self.copy_stage = sql.SQL("COPY {stage} FROM STDIN (FORMAT binary)").format(**common)
-        self.stage_types = ["int4", "int4", "timestamptz", "int2", "text", *_value_types(kind)]
+        self.stage_types = ["int4", *(_TYPES[name] for name in _STAGED), *_value_types(kind)]
         self.compare = sql.SQL(_COMPARE).format(
             stored=_names(names, "r"), staged=_names(names, "s"), **common
         )
         self.fetch = sql.SQL(_FETCH).format(stored=_names(names, "r"), **common)
         assignments = sql.SQL(", ").join(
-            sql.SQL("{} = %s").format(sql.Identifier(name)) for name in (*_MERGED, *names)
+            sql.SQL("{name} = s.{name}").format(name=sql.Identifier(name)) for name in names
         )
         self.update = sql.SQL(_UPDATE).format(assignments=assignments, **common)
         self.newest = sql.SQL(_NEWEST).format(**common)
@@ -92,14 +92,17 @@ class _Statements:
         }
 
 
-_MERGED: Final = ("seq", "status", "quantity_status", "extra")
+_STAGED: Final = ("device_id", "time", "seq", "status", "quantity_status", "extra")
+"""The columns of the temporary table between `position` and the quantities."""
 
 _MAKE_STAGE = """
 CREATE TEMPORARY TABLE IF NOT EXISTS {stage} ON COMMIT DELETE ROWS AS
-SELECT 0 AS position, device_id, time, status, quantity_status::text, {values} FROM {table} WITH NO DATA
+SELECT 0 AS position, device_id, time, seq, status, quantity_status::text, extra::text, {values}
+FROM {table} WITH NO DATA
 """
 
-# LATERAL with LIMIT 1 holds the planner to one look at the key for each staged row, in its own chunk alone.
+# Each statement looks at one UTC day, named by constants, so that the planner sees its chunk alone: among a
+# year of chunks every row would cost a millisecond more. LATERAL with LIMIT 1 makes it one look at the key.
 _COMPARE = """
 SELECT s.position, found.same
 FROM {stage} s
@@ -107,9 +110,10 @@ CROSS JOIN LATERAL (
     SELECT (r.status, r.quantity_status::text, {stored})
         IS NOT DISTINCT FROM (s.status, s.quantity_status, {staged}) AS same
     FROM {table} r
-    WHERE r.device_id = s.device_id AND r.time = s.time
+    WHERE r.device_id = s.device_id AND r.time = s.time AND r.time >= %(low)s AND r.time < %(high)s
     LIMIT 1
 ) AS found
+WHERE s.time >= %(low)s AND s.time < %(high)s
 """
 
 _FETCH = """
@@ -118,21 +122,29 @@ FROM {stage} s
 CROSS JOIN LATERAL (
     SELECT s.position, r.seq, r.status, r.quantity_status::text, r.extra::text, {stored}
     FROM {table} r
-    WHERE r.device_id = s.device_id AND r.time = s.time
+    WHERE r.device_id = s.device_id AND r.time = s.time AND r.time >= %(low)s AND r.time < %(high)s
     LIMIT 1
 ) AS found
-WHERE s.position = ANY (%s)
+WHERE s.time >= %(low)s AND s.time < %(high)s AND s.position = ANY (%(positions)s)
 """
 
-_UPDATE = "UPDATE {table} SET {assignments} WHERE device_id = %s AND time = %s"
+_UPDATE = """
+UPDATE {table} r
+SET seq = s.seq, status = s.status, quantity_status = s.quantity_status::json, extra = s.extra::json,
+    {assignments}
+FROM {stage} s
+WHERE r.device_id = s.device_id AND r.time = s.time AND r.time >= %(low)s AND r.time < %(high)s
+    AND s.time >= %(low)s AND s.time < %(high)s
+"""
 
 _NEWEST = """
 SELECT wanted.device_id, found.time
-FROM unnest(%s::integer[], %s::timestamptz[]) AS wanted (device_id, since)
+FROM unnest(%(device_ids)s::integer[], %(since)s::timestamptz[]) AS wanted (device_id, since)
 CROSS JOIN LATERAL (
     SELECT r.time
     FROM {table} r
     WHERE r.device_id = wanted.device_id AND r.time >= wanted.since
+        AND r.time >= %(low)s AND r.time < %(high)s
     ORDER BY r.time DESC
     LIMIT 1
 ) AS found
@@ -145,7 +157,7 @@ CROSS JOIN LATERAL (
     SELECT r.time, r.{value} AS value
     FROM {table} r
     WHERE r.device_id = wanted.device_id AND r.time < wanted.before
-        AND r.time >= wanted.before - %(reach)s::interval
+        AND r.time >= wanted.before - %(reach)s::interval AND r.time >= %(low)s AND r.time < %(high)s
         AND r.{value} IS NOT NULL AND r.status = ANY (%(counting)s)
         AND (r.quantity_status ->> %(name)s IS NULL OR r.quantity_status ->> %(name)s = 'manual')
     ORDER BY r.time DESC
@@ -154,6 +166,10 @@ CROSS JOIN LATERAL (
 """
 
 _COUNTING: Final = [STATUS_CODES[Status.VALID], STATUS_CODES[Status.MANUAL]]
+
+_DAY: Final = timedelta(days=1)
+_LONGEST_STEP: Final = timedelta(days=32)
+_FAR: Final = datetime(9999, 12, 31, tzinfo=UTC)
 
 _STATEMENTS: Final = MappingProxyType({kind: _Statements(kind) for kind in Kind})
 
@@ -178,59 +194,69 @@ async def copy_readings(connection: Connection, kind: Kind, rows: Iterable[Readi
 async def compare_readings(connection: Connection, kind: Kind, staged: Sequence[Staged]) -> Stored:
     """What is stored for the devices and times of these readings."""
     statements = _STATEMENTS[kind]
-    await connection.execute(statements.make_stage)
-    await connection.execute(statements.empty_stage)  # one transaction may compare twice
-    async with connection.cursor() as cursor, cursor.copy(statements.copy_stage) as copy:
-        copy.set_types(statements.stage_types)
-        for position, (device_id, reading) in enumerate(staged):
-            await copy.write_row(
-                (
-                    position,
-                    device_id,
-                    reading.time,
-                    reading.status,
-                    reading.quantity_status,
-                    *reading.values,
-                )
-            )
-    cursor = await connection.execute(statements.compare)
-    found = await cursor.fetchall()
-    others = [position for position, same in found if not same]
+    await _stage(connection, statements, staged)
+    same: list[int] = []
     different: dict[int, Reading] = {}
-    if others:
-        cursor = await connection.execute(statements.fetch, [others])
-        for position, seq, status, quantity_status, extra, *values in await cursor.fetchall():
-            key = staged[position].reading
-            different[position] = Reading(
-                key.device, key.time, seq, tuple(values), status, quantity_status, extra
-            )
-    return Stored(frozenset(position for position, same in found if same), different)
+    for low in _days(each.reading.time for each in staged):
+        day = {"low": low, "high": low + _DAY}
+        found = await (await connection.execute(statements.compare, day)).fetchall()
+        same += [position for position, is_same in found if is_same]
+        others = [position for position, is_same in found if not is_same]
+        if others:
+            rows = await (await connection.execute(statements.fetch, {**day, "positions": others})).fetchall()
+            different |= {position: _stored(staged[position], *row) for position, *row in rows}
+    return Stored(frozenset(same), different)
+
+
+def _stored(staged: Staged, *row: Any) -> Reading:
+    """The stored reading of the staged one's device and time."""
+    seq, status, quantity_status, extra, *values = row
+    key = staged.reading
+    return Reading(key.device, key.time, seq, tuple(values), status, quantity_status, extra)
 
 
 async def update_readings(connection: Connection, kind: Kind, merged: Sequence[Staged]) -> None:
     """Write merged readings over the stored rows of their devices and times."""
-    rows = [
-        (
-            reading.seq,
-            reading.status,
-            reading.quantity_status,
-            reading.extra,
-            *reading.values,
-            device_id,
-            reading.time,
-        )
-        for device_id, reading in merged
-    ]
-    async with connection.cursor() as cursor:
-        await cursor.executemany(_STATEMENTS[kind].update, rows)
+    statements = _STATEMENTS[kind]
+    await _stage(connection, statements, merged)
+    for low in _days(each.reading.time for each in merged):
+        await connection.execute(statements.update, {"low": low, "high": low + _DAY})
+
+
+async def _stage(connection: Connection, statements: _Statements, staged: Sequence[Staged]) -> None:
+    """Put readings into the session's temporary table, and nothing else."""
+    await connection.execute(statements.make_stage)
+    await connection.execute(statements.empty_stage)  # one transaction may stage twice
+    async with connection.cursor() as cursor, cursor.copy(statements.copy_stage) as copy:
+        copy.set_types(statements.stage_types)
+        for position, (device_id, reading) in enumerate(staged):
+            _, time, seq, values, status, quantity_status, extra = reading
+            await copy.write_row((position, device_id, time, seq, status, quantity_status, extra, *values))
 
 
 async def newest_times(
-    connection: Connection, kind: Kind, since: Mapping[int, datetime]
+    connection: Connection, kind: Kind, since: Mapping[int, datetime], now: datetime
 ) -> dict[int, datetime]:
-    """The newest stored time of devices, by id; only of those that have one at or after `since`."""
-    cursor = await connection.execute(_STATEMENTS[kind].newest, [list(since), list(since.values())])
-    return dict(await cursor.fetchall())
+    """The newest stored time of devices, by id; only of those that have one at or after `since`.
+
+    Looks from the day of `now` back in growing steps: who has sent lately is found at once.
+    """
+    found: dict[int, datetime] = {}
+    wanted = dict(since)
+    low, high = _day(now), _FAR
+    step = _DAY
+    while wanted:
+        cursor = await connection.execute(
+            _STATEMENTS[kind].newest,
+            {"device_ids": list(wanted), "since": list(wanted.values()), "low": low, "high": high},
+        )
+        found |= dict(await cursor.fetchall())
+        wanted = {
+            device_id: time for device_id, time in wanted.items() if time < low and device_id not in found
+        }
+        low, high = low - step, low
+        step = min(2 * step, _LONGEST_STEP)
+    return found
 
 
 async def last_register_values(
@@ -242,17 +268,32 @@ async def last_register_values(
     """
     if not quantity(kind, name).register:
         raise KeyError(f"{name} of a {kind} is no register")
-    cursor = await connection.execute(
-        _STATEMENTS[kind].last_values[name],
-        {
-            "device_ids": list(before),
-            "before": list(before.values()),
-            "reach": f"{reach_s} s",
-            "counting": _COUNTING,
-            "name": name,
-        },
-    )
-    return {device_id: (time, value) for device_id, time, value in await cursor.fetchall()}
+    found: dict[int, tuple[datetime, float]] = {}
+    for day in _days(before.values()):
+        wanted = {device_id: time for device_id, time in before.items() if _day(time) == day}
+        cursor = await connection.execute(
+            _STATEMENTS[kind].last_values[name],
+            {
+                "device_ids": list(wanted),
+                "before": list(wanted.values()),
+                "reach": f"{reach_s} s",
+                "low": day - timedelta(seconds=reach_s),
+                "high": day + _DAY,
+                "counting": _COUNTING,
+                "name": name,
+            },
+        )
+        found |= {device_id: (time, value) for device_id, time, value in await cursor.fetchall()}
+    return found
+
+
+def _day(time: datetime) -> datetime:
+    """The UTC day, and the hypertables' chunk, that an instant in UTC is in."""
+    return time.replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+def _days(times: Iterable[datetime]) -> list[datetime]:
+    return sorted({_day(time) for time in times})
 
 
 async def mark_dirty(

@@ -146,6 +146,29 @@ def test_a_new_process_knows_what_is_stored(database_url: str, database: Databas
     assert database.totals() == {"received": 101, "stored": 51, "duplicate": 50, "rejected": 0}
 
 
+def test_late_readings_of_many_days(database_url: str, database: Database) -> None:
+    """Also around midnight, and as far back as readings are taken."""
+    seconds = [1, 43_199, 43_200, 43_201, 3 * 86_400, 100 * 86_400, 399 * 86_400]
+    ordered = [message("site", at(second, power_kw=second)) for second in reversed(seconds)]
+    late = [message("site", at(second, power_kw=second)) for second in seconds]
+    more = [message("site", at(second, voltage_v=1)) for second in seconds]
+    other = [message("site", at(second, power_kw=0)) for second in seconds]
+    written(database_url, ordered)
+    written(database_url, late, more, late, other)
+    count = len(seconds)
+    assert database.totals() == {
+        "received": 5 * count,
+        "stored": 2 * count,
+        "duplicate": 2 * count,
+        "rejected": count,
+    }
+    rows = database.rows("SELECT power_kw, voltage_v FROM core.reading_meter ORDER BY time DESC")
+    assert rows == [(second, 1) for second in seconds]
+    written(database_url, [message("site", at(200 * 86_400, power_kw=5)), ordered[-1]])
+    assert database.totals()["stored"] == 2 * count + 1
+    assert database.totals()["duplicate"] == 2 * count + 1
+
+
 def test_what_another_process_wrote_meanwhile_is_seen(database_url: str, database: Database) -> None:
     async def steps() -> None:
         async with Ingest(database_url) as first, Ingest(database_url) as second:
@@ -223,9 +246,10 @@ def test_quota_of_new_devices(database_url: str, database: Database) -> None:
             message("other", at(5, power_kw=1)),
         ],
         [new[0], message("site", at(4, power_kw=1), "new-1")],
+        [message("site", at(4, power_kw=1), "late")],
     )
-    assert database.reasons() == {"quota": 2}
-    assert database.totals() == {"received": 1006, "stored": 1003, "duplicate": 1, "rejected": 2}
+    assert database.reasons() == {"quota": 3}
+    assert database.totals() == {"received": 1007, "stored": 1003, "duplicate": 1, "rejected": 3}
     assert database.value("SELECT count(*) FROM core.device WHERE device ~ 'silent'") == 0
 
 
