@@ -9,7 +9,7 @@ from datetime import datetime
 from math import nan
 
 from services.domain import activity
-from services.domain.activity import Activity, Measure, Use
+from services.domain.activity import Activity, Measure, Use, quantity_of
 from services.domain.conversion import convert, device_at, device_key, kind_of, lasts, members
 from services.domain.factors import FactorBook
 from services.domain.formulas import Formula
@@ -44,7 +44,8 @@ class EnergyUse:
 
 
 def compile_energy_uses(registry: Registry, factors: FactorBook, at: datetime) -> dict[DeviceKey, EnergyUse]:
-    """The energy use of every device whose facts at `at` name a carrier and an energy quantity.
+    """The energy use of every device whose facts at `at` name a carrier, of the energy quantity they name or
+    that goes without saying (`activity.quantity_of`).
 
     How heat is found and what a fuel's heating value is follows from the source that uses the device, else
     from the one that uses its main meter.
@@ -64,7 +65,7 @@ def _of_site(site_id: str, site: Site, factors: FactorBook, at: datetime) -> Ite
             used[member.device].append(member.use)
     for ref in site.devices:
         facts = device_at(site, ref, at)
-        if facts is None or facts.carrier is None or not _accounted(facts):
+        if facts is None or facts.carrier is None or not _accounted(ref, facts):
             continue
         mains = _main_meters(site, ref, at)
         counted, energy_kwh = _amount(
@@ -80,7 +81,7 @@ def _of_site(site_id: str, site: Site, factors: FactorBook, at: datetime) -> Ite
             params=counted.params,
             unit=counted.unit,
             energy_kwh_per_unit=energy_kwh,
-            in_total=_counts(facts, used.get(ref, [])) and not any(_accounted(main) for _, main in mains),
+            in_total=_counts(facts, used.get(ref, [])) and not any(_accounted(*main) for main in mains),
         )
 
 
@@ -100,8 +101,8 @@ def _nearest(used: Mapping[str, list[Use]], refs: Iterable[str]) -> list[Use]:
     return next((used[ref] for ref in refs if ref in used), [])
 
 
-def _accounted(facts: DeviceFacts) -> bool:
-    return facts.carrier is not None and facts.energy_quantity is not None
+def _accounted(ref: str, facts: DeviceFacts) -> bool:
+    return facts.carrier is not None and quantity_of(kind_of(ref), facts, None) != ""
 
 
 def _counts(facts: DeviceFacts, uses: list[Use]) -> bool:
@@ -113,7 +114,7 @@ def _counts(facts: DeviceFacts, uses: list[Use]) -> bool:
 def _amount(kind: Kind, facts: DeviceFacts, uses: list[Use]) -> tuple[Activity, float]:
     """The device's amount and what its unit is worth in kWh: by the source of its own carrier, if there is
     one."""
-    quantity = facts.energy_quantity or ""
+    quantity = quantity_of(kind, facts, None)
     for use in sorted(uses, key=lambda each: each.source.carrier != facts.carrier):
         counted, factor = convert(replace(use, kind=kind, device=facts, quantity=quantity))
         if counted.missing_reason is None:

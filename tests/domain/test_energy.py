@@ -8,6 +8,7 @@ import pytest
 
 from services.domain.energy import EnergyUse, compile_energy_uses
 from services.domain.factors import FactorBook
+from services.domain.registry.checks import check
 from services.domain.registry.model import Registry
 
 NOW = datetime(2026, 5, 1, 4, 0, tzinfo=UTC)
@@ -142,6 +143,25 @@ def test_each_kilowatt_hour_counts_once(book: FactorBook) -> None:
 
 def test_nothing_that_has_not_begun(demo: Registry, book: FactorBook) -> None:
     assert _uses(demo, book, datetime.fromisoformat(SINCE) - timedelta(seconds=1)) == {}
+
+
+def test_a_meter_and_a_belt_need_name_no_energy_quantity(book: FactorBook) -> None:
+    devices: dict[str, dict[str, Any]] = {
+        "meter/main": {"carrier": "electricity"},
+        "meter/floor": {"carrier": "electricity", "submeter_of": "meter/main"},
+        "beltscale/coal": {"carrier": "bituminous_coal"},
+        "flowmeter/gas": {"carrier": "natural_gas"},  # of four registers nobody can say which
+        "meter/lab": {},
+    }
+    registry = _registry(devices, {})
+    found = {ref: (use.quantity, use.unit, use.in_total) for ref, use in _uses(registry, book).items()}
+    assert found == {
+        "meter/main": ("energy_import_kwh", "kWh", True),
+        "meter/floor": ("energy_import_kwh", "kWh", False),
+        "beltscale/coal": ("mass_t", "t", True),
+    }
+    warned = [problem.place[3] for problem in check(registry) if "no energy is accounted" in problem.message]
+    assert warned == ["flowmeter/gas"]
 
 
 def test_an_energy_quantity_that_is_no_amount_is_unknown(book: FactorBook) -> None:

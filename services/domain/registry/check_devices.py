@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Final
 
+from services.domain.activity import quantity_of
 from services.domain.quantities import NAMES, Kind, quantity
 from services.domain.registry.facts import device_facts_at
 from services.domain.registry.model import Device, DeviceFacts, MeterReplaced, Register
@@ -30,7 +31,7 @@ def check_devices(scope: SiteScope) -> Iterator[Problem]:
         yield from check_dates(device, place)
         for index, facts in enumerate(device.facts):
             yield from _device_facts(scope, ref, facts, (*place, "facts", index))
-        yield from _accounted(device, place)
+        yield from _accounted(scope.kind(ref), device, place)
         yield from _usable(device, place)
     yield from _submeter_cycles(scope)
 
@@ -104,16 +105,20 @@ def _cycle_from(scope: SiteScope, ref: str, at: datetime) -> tuple[str, ...]:
     return tuple(chain) if main == ref and len(chain) > 1 else ()
 
 
-def _accounted(device: Device, place: Place) -> Iterator[Problem]:
+def _accounted(kind: Kind, device: Device, place: Place) -> Iterator[Problem]:
     """A carrier without amount or an amount without carrier makes no row of energy, which is rarely meant."""
     for index, entry in enumerate(device.facts):
         facts = device_facts_at(device, entry.from_)
-        if facts is not None and (facts.carrier is None) != (facts.energy_quantity is None):
-            given, wanted = (
-                ("carrier", "energy_quantity") if facts.carrier else ("energy_quantity", "carrier")
-            )
-            message = f"has `{given}` without `{wanted}`: no energy is accounted for the device."
-            yield Problem((*place, "facts", index), message, warning=True)
+        if facts is None:
+            continue
+        if facts.carrier is not None and not quantity_of(kind, facts, None):
+            given, wanted = "carrier", "energy_quantity"
+        elif facts.carrier is None and facts.energy_quantity is not None:
+            given, wanted = "energy_quantity", "carrier"
+        else:
+            continue
+        message = f"has `{given}` without `{wanted}`: no energy is accounted for the device."
+        yield Problem((*place, "facts", index), message, warning=True)
 
 
 def _usable(device: Device, place: Place) -> Iterator[Problem]:

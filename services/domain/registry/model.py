@@ -72,7 +72,9 @@ class DeviceFacts(Strict):
         None, description="electricity, natural_gas, steam, heat, ... for the energy view"
     )
     energy_quantity: str | None = Field(
-        None, description="register or rate that is the device's energy amount"
+        None,
+        description="register or rate that is the device's energy amount; "
+        "energy_import_kwh of a meter and mass_t of a belt scale where not named",
     )
     submeter_of: DeviceRef | None = Field(None, description="main meter that already contains this one")
     registers: dict[str, Register] | None = None
