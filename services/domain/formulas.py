@@ -12,17 +12,31 @@ and units.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, TypeAlias
+from types import MappingProxyType
+from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
+from services.domain import steam
 from services.domain.arrays import FloatArray
 from services.domain.conditions import volume_at_base
 from services.domain.methods import cems, heat
 
 Evaluate: TypeAlias = Callable[[FloatArray, Sequence[FloatArray], Sequence[FloatArray]], FloatArray]
+
+
+Holds: TypeAlias = Callable[[Sequence[FloatArray], Sequence[FloatArray]], npt.NDArray[np.bool_]]
+
+
+class Fault(NamedTuple):
+    """Inputs that are known and yet give no activity: why, for people, and where that is so of (inputs,
+    params)."""
+
+    reason: str
+    holds: Holds
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +45,7 @@ class Formula:
 
     `inputs` are the quantities besides the activity one, `params` the names of the parameters. `optional`
     inputs may be NaN (the device does not send them) and the result is known all the same: take what is
-    covered from the result, not from the inputs.
+    covered from the result, not from the inputs. `faults` explain NaN from inputs that are known.
     """
 
     name: str
@@ -39,6 +53,7 @@ class Formula:
     params: tuple[str, ...]
     evaluate: Evaluate = field(repr=False, compare=False)
     optional: frozenset[str] = frozenset()
+    faults: tuple[Fault, ...] = field(default=(), repr=False, compare=False)
 
 
 def _linear(x: FloatArray, _inputs: Sequence[FloatArray], params: Sequence[FloatArray]) -> FloatArray:
@@ -86,20 +101,42 @@ GAS_LINE: Final = Formula(
 
 
 def _heat(
-    name: str, inputs: tuple[str, ...], gj: Callable[..., FloatArray], optional: frozenset[str] = frozenset()
+    name: str,
+    inputs: tuple[str, ...],
+    gj: Callable[..., FloatArray],
+    optional: frozenset[str] = frozenset(),
+    faults: Mapping[str, Callable[..., npt.NDArray[np.bool_]]] = MappingProxyType({}),
 ) -> Formula:
-    """A heat formula: `gj(x, *inputs)` with pressure made absolute and in MPa where it is among the
-    inputs."""
+    """A heat formula: `gj(x, *inputs)` with pressure made absolute and in MPa where it is among the inputs;
+    `faults` by reason, of the same inputs."""
 
-    def evaluate(x: FloatArray, values: Sequence[FloatArray], params: Sequence[FloatArray]) -> FloatArray:
-        scale, pressure_offset_kpa = params
-        measured = [
+    def measured(values: Sequence[FloatArray], params: Sequence[FloatArray]) -> list[FloatArray]:
+        _, pressure_offset_kpa = params
+        return [
             (value + pressure_offset_kpa) / 1000.0 if role == "pressure_kpa" else value
             for role, value in zip(inputs, values, strict=True)
         ]
-        return gj(x * scale, *measured)
 
-    return Formula(name, inputs, ("scale", "pressure_offset_kpa"), evaluate, optional)
+    def evaluate(x: FloatArray, values: Sequence[FloatArray], params: Sequence[FloatArray]) -> FloatArray:
+        return gj(x * params[0], *measured(values, params))
+
+    def fault(reason: str, of: Callable[..., npt.NDArray[np.bool_]]) -> Fault:
+        return Fault(reason, lambda values, params: of(*measured(values, params)))
+
+    explained = tuple(fault(reason, of) for reason, of in faults.items())
+    return Formula(name, inputs, ("scale", "pressure_offset_kpa"), evaluate, optional, explained)
+
+
+def _boils(pressure_mpa: FloatArray, temperature_c: FloatArray, *_: FloatArray) -> npt.NDArray[np.bool_]:
+    return steam.boils(heat.circuit_pressure(pressure_mpa), temperature_c)
+
+
+_WET: Final = MappingProxyType(
+    {"steam colder than saturation at its pressure: water, or a sensor at fault": steam.too_cold}
+)
+_BOILING: Final = MappingProxyType(
+    {"water hotter than saturation at its pressure: it would boil, or a sensor is at fault": _boils}
+)
 
 
 _P: Final = ("pressure_kpa",)
@@ -108,8 +145,10 @@ _PT: Final = ("pressure_kpa", "temperature_c")
 _PTR: Final = ("pressure_kpa", "temperature_c", "return_temperature_c")
 _NO_PRESSURE: Final = frozenset({"pressure_kpa"})
 
-STEAM_SUPERHEATED: Final = _heat("steam_superheated", _PT, heat.superheated_steam_gj)
-STEAM_SUPERHEATED_VOLUME: Final = _heat("steam_superheated_volume", _PT, heat.superheated_steam_volume_gj)
+STEAM_SUPERHEATED: Final = _heat("steam_superheated", _PT, heat.superheated_steam_gj, faults=_WET)
+STEAM_SUPERHEATED_VOLUME: Final = _heat(
+    "steam_superheated_volume", _PT, heat.superheated_steam_volume_gj, faults=_WET
+)
 STEAM_SATURATED_P: Final = _heat("steam_saturated_p", _P, heat.saturated_steam_by_pressure_gj)
 STEAM_SATURATED_P_VOLUME: Final = _heat(
     "steam_saturated_p_volume", _P, heat.saturated_steam_volume_by_pressure_gj
@@ -120,10 +159,14 @@ STEAM_SATURATED_T_VOLUME: Final = _heat(
 )
 HOT_WATER_OPEN: Final = _heat("hot_water_open", _T, heat.hot_water_open_gj)
 HOT_WATER_OPEN_VOLUME: Final = _heat(
-    "hot_water_open_volume", _PT, heat.hot_water_open_volume_gj, _NO_PRESSURE
+    "hot_water_open_volume", _PT, heat.hot_water_open_volume_gj, _NO_PRESSURE, _BOILING
 )
-HOT_WATER_CLOSED: Final = _heat("hot_water_closed", _PTR, heat.hot_water_closed_volume_gj, _NO_PRESSURE)
-HOT_WATER_CLOSED_MASS: Final = _heat("hot_water_closed_mass", _PTR, heat.hot_water_closed_gj, _NO_PRESSURE)
+HOT_WATER_CLOSED: Final = _heat(
+    "hot_water_closed", _PTR, heat.hot_water_closed_volume_gj, _NO_PRESSURE, _BOILING
+)
+HOT_WATER_CLOSED_MASS: Final = _heat(
+    "hot_water_closed_mass", _PTR, heat.hot_water_closed_gj, _NO_PRESSURE, _BOILING
+)
 
 
 def _stack_velocity(x: FloatArray, inputs: Sequence[FloatArray], params: Sequence[FloatArray]) -> FloatArray:

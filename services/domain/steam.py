@@ -83,6 +83,16 @@ def superheated_density(pressure_mpa: FloatArray, temperature_c: FloatArray) -> 
     return 1.0 / _superheated(seuif97.pt2v, seuif97.px2v, pressure_mpa, temperature_c)
 
 
+def too_cold(pressure_mpa: FloatArray, temperature_c: FloatArray) -> npt.NDArray[np.bool_]:
+    """Where what is said to be superheated steam is colder than saturation by more than the tolerance."""
+    return temperature_c < saturation_temperature(pressure_mpa) - SATURATION_TOLERANCE_K
+
+
+def boils(pressure_mpa: FloatArray, temperature_c: FloatArray) -> npt.NDArray[np.bool_]:
+    """Where what is said to be water is at saturation or hotter."""
+    return temperature_c > saturation_temperature(pressure_mpa) - _PHASE_MARGIN_K
+
+
 def water_enthalpy(pressure_mpa: FloatArray, temperature_c: FloatArray) -> FloatArray:
     """h(p, T) of liquid water, IF97 region 1; NaN where it would boil."""
     return _evaluate(seuif97.pt2h, *_liquid(pressure_mpa, temperature_c))

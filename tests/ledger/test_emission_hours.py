@@ -26,6 +26,7 @@ GRID: dict[str, Any] = {
     "factor_set": "CN_MEE_PROVINCE",
     "in_total": True,
 }
+POWER = {**GRID, "devices": ["meter/n"], "quantity": "power_kw"}
 HJ75: dict[str, Any] = {
     "velocity_m_s": 12.35,
     "temperature_c": 52.0,
@@ -117,6 +118,46 @@ def test_saturated_steam_by_its_register(world: MakeWorld) -> None:
     hour = site.emissions(rows, "steam")[T0]
     assert (hour.co2_kg, hour.activity, hour.coverage) == (None, None, 0.0)
     assert hour.missing_reason == "input pressure_kpa missing"
+
+
+def test_what_makes_heat_unknown_is_named(world: MakeWorld) -> None:
+    source: dict[str, Any] = {
+        "scope": 2,
+        "method": "heat",
+        "carrier": "steam",
+        "devices": ["flowmeter/f"],
+        "quantity": "mass_t",
+        "factor_set": "CN_GBT32150_2025",
+        "factor_fuel": "heat_purchased",
+    }
+
+    def reason(medium: str, **inputs: float) -> str | None:
+        devices = {"flowmeter/f": {"interval_s": 900, "pressure_reference": "absolute"}}
+        site = world(devices, {"steam": {**source, "medium": medium}})
+        rows = [reading(FLOW, 900 * i, Status.VALID, mass_t=30.0 * i, **inputs) for i in range(5)]
+        return site.emissions(rows, "steam")[T0].missing_reason
+
+    # Tsat(1 MPa) is 179.9 degC.
+    assert reason("superheated_steam", pressure_kpa=1000.0, temperature_c=178.0) is None
+    wet = "steam colder than saturation at its pressure: water, or a sensor at fault"
+    assert reason("superheated_steam", pressure_kpa=1000.0, temperature_c=177.0) == wet
+    assert reason("superheated_steam", temperature_c=177.0) == "input pressure_kpa missing"
+    hot = {"pressure_kpa": 1000.0, "temperature_c": 900.0}
+    assert reason("superheated_steam", **hot) == "inputs outside the range of the formula"
+    boiling = "water hotter than saturation at its pressure: it would boil, or a sensor is at fault"
+    circuit = {"temperature_c": 230.0, "return_temperature_c": 60.0}
+    assert reason("hot_water_closed", **circuit) == boiling  # Tsat(1.6 MPa) is 201.4 degC
+    assert reason("hot_water_closed", temperature_c=90.0) == "input return_temperature_c missing"
+
+
+def test_one_value_alone_is_not_called_invalid(world: MakeWorld) -> None:
+    site = world({"meter/m": {"interval_s": 900}, "meter/n": {}}, {"grid": GRID, "power": POWER})
+    hours = site.emissions(energy(METER, 25.0, range(5)), "grid")
+    assert hours[T0 + H].missing_reason == "only one valid energy_import_kwh, and none after it"
+    hours = site.emissions([reading(METER, 60, voltage_v=230.0)], "grid")
+    assert hours[T0].missing_reason == "no valid energy_import_kwh"
+    hours = site.emissions([reading(OTHER, 60, power_kw=4.0)], "power")
+    assert hours[T0].missing_reason == "power_kw cannot be held: no interval_s, or a mean of the time before"
 
 
 def test_coal_over_a_belt(world: MakeWorld) -> None:
@@ -217,7 +258,7 @@ def test_a_source_of_two_meters(world: MakeWorld) -> None:
     assert hours[T0].activity == approx(300.0)
     assert hours[T0].coverage == 1.0
     assert (hours[T0 + H].co2_kg, hours[T0 + H].coverage) == (None, 0.5)
-    assert hours[T0 + H].missing_reason == "meter/n: no valid energy_import_kwh"
+    assert hours[T0 + H].missing_reason == "meter/n: only one valid energy_import_kwh, and none after it"
     assert hours[T0 + 2 * H].missing_reason == "meter/n: no readings"
 
 

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from services.domain.arrays import FloatArray
 from services.domain.formulas import Formula
-from services.domain.ledger.device_hours import total_us
+from services.domain.ledger.device_hours import counting, total_us
 from services.domain.ledger.gauges import overlay
 from services.domain.ledger.hours import HOUR_US, BoolArray, IntArray
 from services.domain.ledger.registers import MovementKind
@@ -27,7 +27,7 @@ from services.domain.quantities import quantity as quantity_of
 NO_FACTOR: Final = "no factor"
 """The reason of an activity whose parameters are unknown: why, its factor says."""
 _NO_READINGS: Final = "no readings"
-_OUT_OF_RANGE: Final = "the formula does not hold for the inputs"
+_OUT_OF_RANGE: Final = "inputs outside the range of the formula"
 _STEP_REASONS: Final = {
     MovementKind.UNEXPLAINED: "unexplained register step",
     MovementKind.IMPLAUSIBLE: "register step above the device's rating",
@@ -80,7 +80,9 @@ class Calculator:
             inside.tolist(), device.tolist(), track.cells.epoch[inside].tolist(), strict=True
         ):
             self._cells[of, epoch].append(cell)
-        self._heard = _readings_per_slot(track)
+        self._slot_of_reading = _slots(track)
+        self._heard = self._count(np.ones(len(track.position), np.bool_))
+        self._valid: dict[str, IntArray] = {}
 
     @property
     def epochs(self) -> Iterable[tuple[int, int]]:
@@ -129,8 +131,8 @@ class Calculator:
         activity = 0.5 * (at_start + at_end) if before else at_start
         reason = np.where(
             np.isnan(at_start),
-            _reason(which.formula, [value[segment] for value in before], of_cell),
-            _reason(which.formula, [value[segment] for value in after], of_cell),
+            _reason(which.formula, at_start, [value[segment] for value in before], of_cell),
+            _reason(which.formula, at_end, [value[segment] for value in after], of_cell),
         )
         for kind, text in _STEP_REASONS.items():
             reason = np.where(steps.kind[segment] == kind, reasons.index(text), reason)
@@ -153,7 +155,7 @@ class Calculator:
             activity=rate * (length_us / HOUR_US),
             covered_us=length_us,
             estimated=np.zeros(len(cell), np.bool_),
-            reason=_reason(which.formula, inputs, of_cell),
+            reason=_reason(which.formula, rate, inputs, of_cell),
         )
 
     def _ends(
@@ -197,12 +199,28 @@ class Calculator:
         ]
 
     def _silence(self, slot: int, quantity: str) -> str:
-        return f"no valid {quantity}" if self._heard[slot] else _NO_READINGS
+        """Why there is no piece of time with a value in the hour."""
+        if not self._heard[slot]:
+            return _NO_READINGS
+        if quantity not in self._valid:
+            self._valid[quantity] = self._count(
+                counting(self._track, quantity_of(self._track.kind, quantity))
+            )
+        if not self._valid[quantity][slot]:
+            return f"no valid {quantity}"
+        if quantity_of(self._track.kind, quantity).register:
+            return f"only one valid {quantity}, and none after it"
+        return f"{quantity} cannot be held: no interval_s, or a mean of the time before"
+
+    def _count(self, readings: BoolArray) -> IntArray:
+        """How many of the readings are in each slot."""
+        slot = self._slot_of_reading[readings]
+        return np.bincount(slot[slot >= 0], minlength=len(self._track.slots))
 
 
-def _readings_per_slot(track: Track) -> IntArray:
-    slot = track.cells.slot[np.searchsorted(track.cells.start, track.position, "right") - 1]
-    return np.bincount(slot[slot >= 0], minlength=len(track.slots))
+def _slots(track: Track) -> IntArray:
+    """The slot of each reading, -1 outside."""
+    return track.cells.slot[np.searchsorted(track.cells.start, track.position, "right") - 1]
 
 
 def _layers(calculations: Sequence[Calculation]) -> Iterator[list[int]]:
@@ -228,20 +246,27 @@ def _evaluate(
 def _reasons(which: Calculation) -> list[str]:
     """What can make the activity unknown; `_reason` gives indices into it."""
     inputs = [f"input {name} missing" for name in which.formula.inputs]
-    return [*inputs, _OUT_OF_RANGE, NO_FACTOR, *_STEP_REASONS.values()]
+    faults = [fault.reason for fault in which.formula.faults]
+    return [*inputs, _OUT_OF_RANGE, NO_FACTOR, *faults, *_STEP_REASONS.values()]
 
 
 def _reason(
-    formula: Formula, inputs: Sequence[FloatArray], params: Sequence[FloatArray]
+    formula: Formula, activity: FloatArray, inputs: Sequence[FloatArray], params: Sequence[FloatArray]
 ) -> npt.NDArray[np.int64]:
-    """Why an activity is unknown, if it is: a parameter, else the first input missing (one that may be
-    missing only where no other is), else the formula itself."""
-    reason = np.full(np.shape(params[0]), len(inputs), np.int64)
-    order = sorted(
-        range(len(inputs)), key=lambda index: (formula.inputs[index] not in formula.optional, -index)
-    )
-    for index in order:  # the last to be written wins
-        reason = np.where(np.isnan(inputs[index]), index, reason)
+    """Why an activity is unknown, if it is: a parameter, else the first input missing, else what is wrong
+    with those there are, else one missing that most can do without."""
+    reason = np.full(len(activity), len(inputs), np.int64)
+    last_first = range(len(inputs) - 1, -1, -1)  # the last to be written wins
+    for index in last_first:
+        if formula.inputs[index] in formula.optional:
+            reason[np.isnan(inputs[index])] = index
+    unknown = np.flatnonzero(np.isnan(activity))
+    of_unknown = [value[unknown] for value in inputs], [value[unknown] for value in params]
+    for number, fault in enumerate(formula.faults, start=len(inputs) + 2):
+        reason[unknown[fault.holds(*of_unknown)]] = number
+    for index in last_first:
+        if formula.inputs[index] not in formula.optional:
+            reason[np.isnan(inputs[index])] = index
     for values in params:
-        reason = np.where(np.isnan(values), len(inputs) + 1, reason)
+        reason[np.isnan(values)] = len(inputs) + 1
     return reason

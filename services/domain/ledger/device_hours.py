@@ -79,10 +79,7 @@ def _quantity_rows(shapes: Shapes, quantity: Quantity, hours: list[datetime]) ->
 
 def _sent(track: Track, quantity: Quantity) -> _Sent:
     column = track.readings.columns[quantity.name]
-    counts = column.state == State.VALID
-    if quantity.register:
-        counts |= column.state == State.MANUAL
-    index = np.flatnonzero(counts)
+    index = np.flatnonzero(counting(track, quantity))
     slot = track.cells.slot[np.searchsorted(track.cells.start, track.position[index], "right") - 1]
     index, slot = index[slot >= 0], slot[slot >= 0]
     value = column.value[index]
@@ -96,6 +93,13 @@ def _sent(track: Track, quantity: Quantity) -> _Sent:
         result.first[at] = value[begins]
         result.last[at] = value[np.append(begins[1:], len(value)) - 1]
     return result
+
+
+def counting(track: Track, quantity: Quantity) -> BoolArray:
+    """The readings in which the quantity counts: those read off by a person only of a register."""
+    state = track.readings.columns[quantity.name].state
+    valid = np.asarray(state == State.VALID, np.bool_)
+    return valid | (state == State.MANUAL) if quantity.register else valid
 
 
 def _consumption(steps: Steps, track: Track) -> _Amount:

@@ -66,7 +66,7 @@ def hot_water_open_gj(mass_t: FloatArray, temperature_c: FloatArray) -> FloatArr
 def hot_water_open_volume_gj(
     volume_m3: FloatArray, pressure_mpa: FloatArray, temperature_c: FloatArray
 ) -> FloatArray:
-    mass_t = volume_m3 * steam.water_density(_circuit(pressure_mpa), temperature_c) / 1000.0
+    mass_t = volume_m3 * steam.water_density(circuit_pressure(pressure_mpa), temperature_c) / 1000.0
     return hot_water_open_gj(mass_t, temperature_c)
 
 
@@ -75,7 +75,7 @@ def hot_water_closed_gj(
 ) -> FloatArray:
     """Heat taken from a closed loop; the return's enthalpy is taken at the pressure of the supply (the fall
     of pressure in between is worth about 0.1 kJ/kg per 0.1 MPa)."""
-    pressure = _circuit(pressure_mpa)
+    pressure = circuit_pressure(pressure_mpa)
     drop = steam.water_enthalpy(pressure, supply_c) - steam.water_enthalpy(pressure, return_c)
     return mass_t * drop / 1000.0
 
@@ -85,9 +85,10 @@ def hot_water_closed_volume_gj(
 ) -> FloatArray:
     """As `hot_water_closed_gj`, from the volume at a meter in the supply: its density is that of the
     supply."""
-    mass_t = volume_m3 * steam.water_density(_circuit(pressure_mpa), supply_c) / 1000.0
+    mass_t = volume_m3 * steam.water_density(circuit_pressure(pressure_mpa), supply_c) / 1000.0
     return hot_water_closed_gj(mass_t, pressure_mpa, supply_c, return_c)
 
 
-def _circuit(pressure_mpa: FloatArray) -> FloatArray:
+def circuit_pressure(pressure_mpa: FloatArray) -> FloatArray:
+    """The pressure of a circuit [MPa], as assumed where it is not measured."""
     return np.where(np.isnan(pressure_mpa), HOT_WATER_PRESSURE_MPA, pressure_mpa)
