@@ -318,6 +318,13 @@ def test_printed_carbonate_factors_by_name(book: FactorBook) -> None:
     assert printed.factor.name == "CN_GUIDELINE_CARBONATE/CaCO3"
 
 
+def test_the_co2e_of_a_carbonate_is_its_co2_by_the_gwp_set_of_the_site(book: FactorBook) -> None:
+    factor = one(_streams({"carbonate": "CaCO3"}, site={"gwp_set": "AR6"}), book).factor
+    assert (factor.co2e_kg_per_unit, factor.gwp_set) == (factor.co2_kg_per_unit, "AR6")
+    factor = one(_streams({"carbonate": "CaCO3"}), book).factor
+    assert (math.isnan(factor.co2e_kg_per_unit), factor.gwp_set, factor.ch4_kg_per_unit) == (True, None, 0.0)
+
+
 def test_carbon_in_a_product_is_negative_and_its_other_gases_are_unknown(book: FactorBook) -> None:
     output = one(_streams({"carbon_fraction": 0.04, "role": "output"}), book)
     assert output.factor.co2_kg_per_unit == pytest.approx(-0.04 * 44 / 12 * 1000)

@@ -7,6 +7,7 @@ sums the streams to raise, not for a stream to hide.
 from __future__ import annotations
 
 from dataclasses import replace
+from math import nan
 from types import MappingProxyType
 from typing import Final
 
@@ -80,13 +81,16 @@ def _factor(streams: tuple[Stream, ...], use: Use, co2_kg_per_t: float) -> Emiss
     carbonates = [stream.carbonate for stream in streams if stream.carbonate is not None]
     if len(carbonates) < len(streams):
         return co2_only("carbon balance", co2_kg_per_t)
-    # A carbonate gives off CO2 and nothing else: here the other gases are known, and none.
+    # A carbonate gives off CO2 and nothing else: here the other gases are known, and none. By any warming
+    # potentials that is the CO2e; but a number of CO2e always says by which, so the site must name them.
+    gwp_set = use.site.gwp_set
     return replace(
         co2_only(f"{use.facts.factor_set or 'stoichiometric'}/{'+'.join(carbonates)}", co2_kg_per_t),
         ch4_kg_per_unit=0.0,
         n2o_kg_per_unit=0.0,
-        co2e_kg_per_unit=co2_kg_per_t,
+        co2e_kg_per_unit=nan if gwp_set is None else co2_kg_per_t,
         biogenic_co2_kg_per_unit=0.0,
+        gwp_set=gwp_set,
     )
 
 
