@@ -74,7 +74,7 @@ async def _compare(url: str, units: Sequence[Decoded], now: datetime) -> tuple[l
         try:
             async with connection.transaction():
                 return await rehearse(connection, units, now), None
-        except psycopg.errors.InsufficientPrivilege:
+        except (psycopg.errors.InsufficientPrivilege, psycopg.errors.ReadOnlySqlTransaction):
             return await judge_assigned(connection, units, now), MAY_ONLY_READ
 
 

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import psycopg
 import pytest
+from psycopg import sql
 
 from services.cli.main import COMMANDS, load, main
 from services.store.factors import shipped_factors
@@ -214,14 +215,14 @@ def test_a_role_that_may_only_read_can_use_what_only_reads(
             "payload_sha256, key) VALUES ('c', 't', 'not_json', 'd', %s, 9000, '', '')",
             [payload],
         )
+    reading = tmp_path / "reading.json"
+    reading.write_text(json.dumps({"ts": datetime.now(UTC).isoformat(), "power_kw": 1}), encoding="utf-8")
     carbonflow.use(role_url("carbonflow_ops"))
     [letter] = carbonflow.json("deadletters", "list")["dead_letters"]
     assert letter["payload"] == payload.decode("utf-8", "backslashreplace")
     assert letter["bytes"] == 9000
     assert carbonflow.json("factors", "list", "--set", "CN_MEE_PROVINCE")
     assert carbonflow.json("registry", "show") == carbonflow.json("registry", "show", str(DEMO))
-    reading = tmp_path / "reading.json"
-    reading.write_text(json.dumps({"ts": datetime.now(UTC).isoformat(), "power_kw": 1}), encoding="utf-8")
     for device, assigned in (("main", True), ("nobody", False)):
         done = carbonflow("check", f"telemetry/v1/campus/meter/{device}", str(reading), "--json")
         told = json.loads(done.stdout)
@@ -229,6 +230,14 @@ def test_a_role_that_may_only_read_can_use_what_only_reads(
         assert told["compared"] is False
         assert "may only read" in told["note"]
         assert "is there already, contradicts a stored one" in told["note"]
+    with psycopg.connect(database_url, autocommit=True) as connection:  # as on a standby
+        connection.execute(
+            sql.SQL("ALTER DATABASE {} SET default_transaction_read_only = on").format(
+                sql.Identifier(connection.info.dbname)
+            )
+        )
+    carbonflow.use(database_url)
+    assert "may only read" in carbonflow("check", "telemetry/v1/campus/meter/main", str(reading)).stderr
 
 
 def test_factors_are_listed(carbonflow: Carbonflow) -> None:
