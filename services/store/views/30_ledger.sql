@@ -18,7 +18,7 @@ COMMENT ON COLUMN api.readings_hourly.max IS 'Largest valid value in the hour.';
 COMMENT ON COLUMN api.readings_hourly.mean IS 'Time-weighted mean over the covered part of the hour; NULL for registers.';
 COMMENT ON COLUMN api.readings_hourly.first IS 'First valid value in the hour.';
 COMMENT ON COLUMN api.readings_hourly.last IS 'Last valid value in the hour.';
-COMMENT ON COLUMN api.readings_hourly.consumption IS 'Movement of the register in the hour; NULL for gauges and where unknown.';
+COMMENT ON COLUMN api.readings_hourly.consumption IS 'Movement of the register in the hour, as the device shows it: a configured multiplier (CT x PT) is not applied here but in energy_hourly and emissions_hourly. NULL for gauges and where unknown.';
 COMMENT ON COLUMN api.readings_hourly.coverage IS 'Share of the hour that readings cover, 0 to 1.';
 COMMENT ON COLUMN api.readings_hourly.estimated IS 'Whether part of the amount was spread over an outage or substituted.';
 
@@ -67,7 +67,7 @@ COMMENT ON COLUMN api.emissions_hourly.ch4_kg IS 'CH4; NULL where the factor set
 COMMENT ON COLUMN api.emissions_hourly.n2o_kg IS 'N2O; NULL where the factor set has none.';
 COMMENT ON COLUMN api.emissions_hourly.co2e_kg IS 'CO2 equivalent by gwp_set; NULL where a part is unknown.';
 COMMENT ON COLUMN api.emissions_hourly.biogenic_co2_kg IS 'Biogenic CO2, a memo item outside co2_kg.';
-COMMENT ON COLUMN api.emissions_hourly.gwp_set IS 'Warming potentials behind co2e_kg: AR4, AR5 or AR6.';
+COMMENT ON COLUMN api.emissions_hourly.gwp_set IS 'Warming potentials behind co2e_kg: AR4, AR5 or AR6; NULL where a published factor is of CO2e itself.';
 COMMENT ON COLUMN api.emissions_hourly.factor IS 'Factor used; see api.factors.';
 COMMENT ON COLUMN api.emissions_hourly.in_total IS 'Whether the row counts in a total: each tonne once over all rows where true.';
 COMMENT ON COLUMN api.emissions_hourly.uncertainty_pct IS 'Expanded uncertainty (95 %); NULL where not assessed.';
