@@ -15,7 +15,7 @@ from services.domain.outcome import Reason
 from services.domain.quantities import NAMES
 from services.domain.reading import DeviceKey, Reading
 from services.ingest import narrow, status
-from services.ingest.json_text import elements, repaired
+from services.ingest.json_text import BLANKS, elements, repaired, whole_elements
 from services.ingest.message import (
     MAX_PAYLOAD_BYTES,
     Decoded,
@@ -39,7 +39,6 @@ DROPPED_EXTRA: Final = '{"carbonflow_dropped_bytes":'
 """How `extra` begins where there was more."""
 
 _STATES: Final = {b"online": "online", b"offline": "offline"}
-_BLANKS: Final = b" \t\n\r"
 _MAX_ROUTES: Final = 500_000
 _FIXED: Final = len(FIXED_FIELDS)
 
@@ -80,7 +79,7 @@ class Decoder:
             return self._first(message)
         if cut is not None or len(payload) > MAX_PAYLOAD_BYTES:
             return (Rejected(_too_large(message), message, None),)
-        if payload[:1] != b"{" and payload.lstrip(_BLANKS)[:1] == b"[":
+        if payload[:1] != b"{" and payload.lstrip(BLANKS)[:1] == b"[":
             return self._array(wire, message)
         try:
             items = astuple(wire.one(payload))
@@ -139,8 +138,11 @@ class Decoder:
     def _one_by_one(self, wire: _Wire, message: Message, first: ErrorDetails) -> Sequence[Unit]:
         """Something in the array is wrong: each element on its own, as if it had come alone."""
         if first["type"] == "json_invalid" and repaired(message.payload) is None:
-            return (Rejected(not_json(first), message, None),)
-        texts = elements(message.payload)
+            texts = whole_elements(message.payload)
+            if texts is None:
+                return (Rejected(not_json(first, message.payload), message, None),)
+        else:
+            texts = elements(message.payload)
         if len(texts) > MAX_ELEMENTS:
             return (Rejected(_wrong_length(len(texts)), message, None),)
         return [
@@ -164,7 +166,7 @@ class Decoder:
             return refusal(kind, errors, payload)
         text = repaired(payload)
         if text is None:
-            return not_json(errors[0])
+            return not_json(errors[0], payload)
         try:
             fields = wire.all_of_one(text)
         except ValidationError as again:

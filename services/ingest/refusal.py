@@ -8,6 +8,7 @@ from pydantic_core import ErrorDetails
 
 from services.domain.outcome import Reason
 from services.domain.quantities import Kind, Quantity, quantity
+from services.ingest.json_text import MAX_LEVELS, nests_too_deep
 from services.ingest.message import Rejection
 from services.ingest.topics import shown
 
@@ -26,8 +27,12 @@ _NAMES: Final = {
 }
 
 
-def not_json(error: ErrorDetails) -> Rejection:
-    """The payload is no JSON; the error says where."""
+def not_json(error: ErrorDetails, payload: bytes) -> Rejection:
+    """The payload is no JSON, and the error says where; or it nests too deep to be read."""
+    if nests_too_deep(payload):
+        return Rejection(
+            Reason.NOT_JSON, f"It nests deeper than {MAX_LEVELS} levels and cannot be read: send flat fields."
+        )
     where = str(error.get("ctx", {}).get("error", "it cannot be parsed"))
     return Rejection(
         Reason.NOT_JSON, f"The payload is not UTF-8 JSON ({where}): send one reading or an array."
@@ -45,7 +50,7 @@ def refusal(kind: Kind, errors: list[ErrorDetails], payload: bytes) -> Rejection
 
 def _refusal(kind: Kind, error: ErrorDetails, payload: bytes) -> Rejection:
     if error["type"] == "json_invalid":
-        return not_json(error)
+        return not_json(error, payload)
     if not error["loc"]:
         what = _what(error["input"])
         return Rejection(Reason.BAD_FIELD, f"A reading is an object, this is {what}: send {{...}}.")

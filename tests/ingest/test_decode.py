@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -16,7 +17,7 @@ from services.domain.quantities import NAMES, STATUS_CODES, Kind, Status
 from services.domain.reading import DeviceKey, Reading
 from services.ingest import wire
 from services.ingest.decode import DROPPED_EXTRA, Decoder
-from services.ingest.json_text import elements
+from services.ingest.json_text import elements, whole_elements
 from services.ingest.message import (
     MAX_PAYLOAD_BYTES,
     Cut,
@@ -248,6 +249,41 @@ def test_a_bad_element_does_not_touch_the_others() -> None:
     assert elements(found[0].message.payload) == texts
 
 
+def nested(levels: int) -> bytes:
+    return b'{"ts":"2026-03-01T11:02:00Z","power_kw":2,"x":' + b"[" * levels + b"]" * levels + b"}"
+
+
+@pytest.mark.parametrize("levels", [201, 500, 5000])
+def test_a_reading_that_nests_too_deep_is_rejected_alone(levels: int) -> None:
+    good = b'{"ts":"2026-03-01T11:00:00Z","power_kw":1,"note":"[[\\"{"}'
+    found = units(b" [" + b",".join([good, nested(levels), good, b"7"]) + b"]\n")
+    assert [isinstance(unit, Received) for unit in found] == [True, False, True, False]
+    assert content_of(found[1]) == Rejection(
+        Reason.NOT_JSON,
+        "Element 1: It nests deeper than 200 levels and cannot be read: send flat fields.",
+    )
+    assert elements(found[0].message.payload)[1] == nested(levels)
+    assert "nests deeper than 200 levels" in rejection(nested(levels)).detail
+
+
+def test_a_reading_that_nests_as_deep_as_is_taken() -> None:
+    for found in units(b"[" + nested(199) + b"," + nested(5000) + b"," + nested(198) + b"]")[::2]:
+        assert isinstance(found, Received)
+
+
+@pytest.mark.parametrize("broken", ["{},", "{}]", "{} {}", "{]", '{"a', "\x0c{}", "{}],[{}", "[[}]", "nul"])
+def test_what_is_no_json_beside_what_is_too_deep_stays_whole(broken: str) -> None:
+    found = rejection(b"[" + nested(5000) + b"," + broken.encode() + b"]")
+    assert found.reason is Reason.NOT_JSON
+
+
+def test_quotes_without_end_take_no_time_to_refuse() -> None:
+    began = time.process_time()
+    assert rejection(b"[" + b'\\"' * 120_000).reason is Reason.NOT_JSON
+    assert rejection(b'["' + b'\\"' * 120_000).reason is Reason.NOT_JSON
+    assert time.process_time() - began < 5
+
+
 def test_an_array_of_a_thousand_is_taken_and_duplicates_stay_units() -> None:
     text = json.dumps([{"ts": TS, "power_kw": 1}] * 1000).encode()
     found = units(text)
@@ -338,6 +374,27 @@ def test_an_array_is_decoded_as_its_elements_would_be(values: list[Any]) -> None
         assert json.loads(text) == json.loads(json.dumps(value)) or "NaN" in text.decode()
         if not isinstance(value, list):
             assert comparable(unit) == comparable(units(text)[0])
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(JSON, max_size=5), st.sampled_from([None, 1]), st.booleans())
+def test_an_array_is_split_as_json_would(values: list[Any], indent: int | None, ascii_only: bool) -> None:
+    text = json.dumps(values, indent=indent, ensure_ascii=ascii_only).encode("utf-8", "replace")
+    found = whole_elements(text)
+    assert found is not None
+    assert [repr(json.loads(each)) for each in found] == [repr(each) for each in json.loads(text)]
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text(alphabet='[]{},:"\\ a1', max_size=30).map(lambda text: f"[{text}]".encode()))
+def test_what_is_no_array_is_not_split(text: bytes) -> None:
+    try:
+        expected = json.loads(text)
+    except ValueError:
+        expected = None
+    found = whole_elements(text)
+    assert (found is None) == (expected is None)
+    assert found is None or [json.loads(each) for each in found] == expected
 
 
 @settings(max_examples=200, deadline=None)
