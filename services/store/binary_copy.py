@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from struct import pack
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -21,6 +22,7 @@ TRAILER: Final = b"\xff\xff"
 _EPOCH_US: Final = 946_684_800_000_000
 """2000-01-01T00:00:00Z, from which PostgreSQL counts, in microseconds since 1970."""
 _NULL: Final = -1
+_INTEGER_OID: Final = 23  # pg_type
 
 
 class Column(NamedTuple):
@@ -49,6 +51,19 @@ def text(word: str | None, rows: int) -> Column:
     """A column of the same word everywhere, or NULL."""
     data = np.full(rows, (word or " ").encode())
     return Column(data, None if word is not None else np.zeros(rows, np.bool_))
+
+
+def integer_array(values: npt.NDArray[np.int64]) -> bytes:
+    """A field of type integer[], none of it NULL: one dimension from 1 on, then each size and value."""
+    elements = np.empty((len(values), 2), ">i4")
+    elements[:, 0] = elements.itemsize
+    elements[:, 1] = values
+    return pack(">5i", 1, 0, _INTEGER_OID, len(values), 1) + elements.tobytes()
+
+
+def fields_row(*fields: bytes) -> bytes:
+    """One row of fields that are encoded already."""
+    return pack(">h", len(fields)) + b"".join(pack(">i", len(each)) + each for each in fields)
 
 
 def encode(columns: Sequence[Column]) -> bytes:

@@ -17,6 +17,7 @@ from psycopg import sql
 
 from services.domain.quantities import NAMES, QUANTITIES, STATUS_CODES, Kind, Status, quantity
 from services.domain.reading import Reading
+from services.store.binary_copy import HEADER, TRAILER, fields_row, integer_array
 from services.store.pool import Connection
 from services.store.schema import FIXED_COLUMNS, reading_columns, reading_table
 
@@ -173,7 +174,7 @@ _FAR: Final = datetime(9999, 12, 31, tzinfo=UTC)
 
 _STATEMENTS: Final = MappingProxyType({kind: _Statements(kind) for kind in Kind})
 
-_DIRTY = "INSERT INTO core.dirty (device_ids, quarters) VALUES (%b, %b)"
+_DIRTY = "COPY core.dirty (device_ids, quarters) FROM STDIN (FORMAT binary)"
 
 
 def reading_row(device_id: int, reading: Reading, received_at: datetime) -> ReadingRow:
@@ -301,4 +302,7 @@ async def mark_dirty(
 ) -> None:
     """Note, for the ledger, the distinct pairs of device and quarter hour (number of 900 s since 1970)."""
     pairs = np.unique((device_ids << 32) | quarters)
-    await connection.execute(_DIRTY, [(pairs >> 32).tolist(), (pairs & 0xFFFFFFFF).tolist()])
+    # As the value of a parameter, psycopg would write each of the thousands of numbers by itself.
+    marked = fields_row(integer_array(pairs >> 32), integer_array(pairs & 0xFFFFFFFF))
+    async with connection.cursor() as cursor, cursor.copy(_DIRTY) as copy:
+        await copy.write(HEADER + marked + TRAILER)

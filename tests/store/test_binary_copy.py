@@ -10,7 +10,18 @@ import numpy as np
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from services.store.binary_copy import HEADER, TRAILER, Column, encode, floats, instants, integers, text
+from services.store.binary_copy import (
+    HEADER,
+    TRAILER,
+    Column,
+    encode,
+    fields_row,
+    floats,
+    instants,
+    integer_array,
+    integers,
+    text,
+)
 from services.store.pool import connect
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -57,3 +68,21 @@ def test_what_goes_in_comes_out(
 
     expected = [(a, EPOCH + timedelta(microseconds=b), c, d, word) for a, b, c, d in rows]
     assert sorted(asyncio.run(steps()), key=repr) == sorted(expected, key=repr)
+
+
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(values=st.lists(st.integers(-(2**31), 2**31 - 1), min_size=1, max_size=50))
+def test_an_array_comes_out_as_it_went_in(empty_database_url: str, values: list[int]) -> None:
+    field = integer_array(np.array(values, np.int64))
+
+    async def steps() -> tuple[Any, ...] | None:
+        async with await connect(empty_database_url, name="test") as connection:
+            await connection.execute("CREATE TEMPORARY TABLE t (a integer[], b integer[])")
+            async with (
+                connection.cursor() as cursor,
+                cursor.copy("COPY t FROM STDIN (FORMAT binary)") as copy,
+            ):
+                await copy.write(HEADER + fields_row(field, field) + TRAILER)
+            return await (await connection.execute("SELECT a, b, a[1], array_lower(a, 1) FROM t")).fetchone()
+
+    assert asyncio.run(steps()) == (values, values, values[0], 1)
