@@ -30,6 +30,30 @@ _ASSUMED_INTERVAL_US: Final = 30 * SECOND_US
 Windows = dict[DeviceKey, Window]
 
 
+class Pace:
+    """How many readings a device sends in some time: as was counted, else by its expected interval."""
+
+    def __init__(
+        self, plan: Plan, counted: Mapping[DeviceKey, tuple[int, int]] = MappingProxyType({})
+    ) -> None:
+        """`counted`: readings, and the microseconds they were sent in."""
+        self._plan = plan
+        self._counted = counted
+
+    def of(self, device: DeviceKey, window: Window) -> float:
+        """About how many are in the window."""
+        length_us = window.end_us - window.begin_us
+        if device in self._counted:
+            readings, within_us = self._counted[device]
+            return length_us * readings / within_us
+        intervals = [rules.interval_us for rules in self._plan.history(device).periods if rules.interval_us]
+        return length_us / min(intervals, default=_ASSUMED_INTERVAL_US)
+
+    def of_all(self, windows: Mapping[DeviceKey, Window]) -> float:
+        """About how many are in the windows."""
+        return sum(self.of(device, window) for device, window in windows.items())
+
+
 class Touched(NamedTuple):
     """Hours of a device that something happened in, within one UTC day (by its number since 1970)."""
 
@@ -63,7 +87,7 @@ def touched_days(plan: Plan, device: DeviceKey, begin_us: int, end_us: int) -> I
         yield Touched(day, device, Window(history.grid.floor(first), history.grid.ceil(last)))
 
 
-def chunks(plan: Plan, touched: Iterable[Touched], max_readings: float) -> Iterator[Windows]:
+def chunks(pace: Pace, touched: Iterable[Touched], max_readings: float) -> Iterator[Windows]:
     """What was touched in portions of about `max_readings`, in order of time; in each one window for a
     device."""
     windows: Windows = {}
@@ -71,33 +95,28 @@ def chunks(plan: Plan, touched: Iterable[Touched], max_readings: float) -> Itera
     for each in sorted(touched):
         before = windows.get(each.device)
         window = each.window if before is None else hull(before, each.window)
-        more = _readings(plan, each.device, window) - (
-            _readings(plan, each.device, before) if before else 0.0
-        )
+        more = pace.of(each.device, window) - (pace.of(each.device, before) if before else 0.0)
         # Days far apart are no stretch: what lies between them was not touched.
         if windows and (expected + more > max_readings or each.day > last_day + 1):
             yield windows
             windows, expected = {}, 0.0
-            window, more = each.window, _readings(plan, each.device, each.window)
+            window, more = each.window, pace.of(each.device, each.window)
         windows[each.device] = window
         expected, last_day = expected + more, each.day
     if windows:
         yield windows
 
 
-def expected_readings(plan: Plan, windows: Mapping[DeviceKey, Window]) -> float:
-    """About how many readings are in the windows, by the devices' intervals."""
-    return sum(_readings(plan, device, window) for device, window in windows.items())
-
-
-def portions(plan: Plan, windows: Mapping[DeviceKey, Window], max_readings: float) -> Iterator[Windows]:
+def portions(
+    plan: Plan, pace: Pace, windows: Mapping[DeviceKey, Window], max_readings: float
+) -> Iterator[Windows]:
     """Long windows in portions, each hour once."""
     days = [
         Touched(day, device, Window(begin_us, end_us))
         for device, each in windows.items()
         for day, begin_us, end_us in _days(plan.history(device).grid, each)
     ]
-    yield from chunks(plan, days, max_readings)
+    yield from chunks(pace, days, max_readings)
 
 
 def _days(grid: HourGrid, window: Window) -> Iterator[tuple[int, int, int]]:
@@ -109,11 +128,6 @@ def _days(grid: HourGrid, window: Window) -> Iterator[tuple[int, int, int]]:
             begin_us = window.begin_us
         if begin_us < end_us:
             yield day, begin_us, end_us
-
-
-def _readings(plan: Plan, device: DeviceKey, window: Window) -> float:
-    intervals = [rules.interval_us for rules in plan.history(device).periods if rules.interval_us]
-    return (window.end_us - window.begin_us) / min(intervals, default=_ASSUMED_INTERVAL_US)
 
 
 def reached(history: DeviceHistory, window: Window) -> Window:

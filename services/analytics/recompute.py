@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from services.analytics import ledger
-from services.analytics.ledger import Near, Touched, Windows
+from services.analytics.ledger import Near, Pace, Touched, Windows
 from services.domain.conversion import SourceKey
 from services.domain.factors import FactorBook
 from services.domain.ledger.hours import from_us, to_us
@@ -30,6 +30,7 @@ from services.store.ledger import (
     Stretch,
     Versions,
     backed_up,
+    count_readings,
     delete_dirty,
     device_keys,
     extents,
@@ -102,6 +103,7 @@ class Recomputer:
         self._ids: dict[DeviceKey, int] = {}
         self._keys: dict[int, DeviceKey] = {}
         self._received: dict[int, int] = {}
+        self._pace = Pace(self._plan)
 
     async def run_once(self, connection: Connection) -> Round | None:
         """One round; None where another session is at it. Raises psycopg.Error: then nothing was done.
@@ -123,7 +125,9 @@ class Recomputer:
             touched = self._touched_by_flushes(dirty)
             ranges, of_ranges = await self._touched_by_ranges(connection, ranges)
             done = Round(len(dirty.ids), len(dirty.device_ids), len(ranges))
-            for windows in ledger.chunks(self._plan, touched + of_ranges, self._max_readings):
+            touched += of_ranges
+            self._pace = Pace(self._plan, await self._counted(connection, touched))
+            for windows in ledger.chunks(self._pace, touched, self._max_readings):
                 done = await self._recompute(connection, windows, done)
             # Last, for ingest writes to the same rows.
             received = {each: from_us(at) for each, at in sorted(self._received.items())}
@@ -177,17 +181,34 @@ class Recomputer:
             if begin <= end:
                 key = self._keys[each.device_id]
                 touched += ledger.touched_days(self._plan, key, to_us(begin), to_us(end) + 1)
-                expected += ledger.expected_readings(self._plan, {key: Window(to_us(begin), to_us(end))})
+                expected += Pace(self._plan).of(key, Window(to_us(begin), to_us(end)))
         return taken, touched
+
+    async def _counted(
+        self, connection: Connection, touched: list[Touched]
+    ) -> dict[DeviceKey, tuple[int, int]]:
+        """What was sent in the touched hours, and how long those are: nobody said so of an unassigned device,
+        and what the registry says of the others need not be so."""
+        stretches: defaultdict[DeviceKey, list[Stretch]] = defaultdict(list)
+        within_us: defaultdict[DeviceKey, int] = defaultdict(int)
+        for each in touched:
+            stretches[each.device].append(self._stretch(each.device, each.window))
+            within_us[each.device] += each.window.end_us - each.window.begin_us
+        result: dict[DeviceKey, tuple[int, int]] = {}
+        for kind, keys in _by_kind(stretches).items():
+            of_kind = [stretch for key in keys for stretch in stretches[key]]
+            found = await count_readings(connection, kind, of_kind)
+            result |= {key: (found[self._ids[key]], within_us[key]) for key in keys}
+        return result
 
     async def _recompute(self, connection: Connection, windows: Windows, done: Round) -> Round:
         """The touched windows, and all hours beyond them that change with them."""
         widened = await self._widened(connection, windows)
-        if ledger.expected_readings(self._plan, widened) <= _WIDER * self._max_readings:
+        if self._pace.of_all(widened) <= _WIDER * self._max_readings:
             return await self._compute(connection, widened, done)
         # A long gap that closes: the touched hours first, for the hours of the gap are found from them.
         done = await self._compute(connection, windows, done)
-        for portion in ledger.portions(self._plan, widened, self._max_readings):
+        for portion in ledger.portions(self._plan, self._pace, widened, self._max_readings):
             done = await self._compute(connection, portion, done)
         return done
 

@@ -93,6 +93,7 @@ class _Statements:
         ]
         self.read = sql.SQL(_READ).format(table=table, values=sql.SQL(", ").join(values))
         self.sent = sql.SQL(_SENT).format(table=table, sent=sql.SQL(", ").join(sent)) if sent else None
+        self.count = sql.SQL(_COUNT).format(table=table)
         self.extent = sql.SQL(_EXTENT).format(table=table)
         self.last_before = sql.SQL(_LAST_BEFORE).format(table=table)
         self.first_after = sql.SQL(_FIRST_AFTER).format(table=table)
@@ -111,6 +112,18 @@ CROSS JOIN LATERAL (
         AND r.time >= %(low)s AND r.time < %(high)s
     OFFSET 0
 ) AS r
+"""
+
+_COUNT: Final = """
+SELECT wanted.device_id, sum(found.readings)::bigint
+FROM unnest(%(device_ids)b::integer[], %(begins)b::timestamptz[], %(ends)b::timestamptz[])
+    AS wanted (device_id, begins, ends)
+CROSS JOIN LATERAL (
+    SELECT count(*) AS readings FROM {table} r
+    WHERE r.device_id = wanted.device_id AND r.time >= wanted.begins AND r.time < wanted.ends
+        AND r.time >= %(low)s AND r.time < %(high)s
+) AS found
+GROUP BY wanted.device_id
 """
 
 _SENT: Final = """
@@ -296,6 +309,17 @@ async def _times(
     if not stretches:
         return {}
     cursor = await connection.execute(statement, {**_columns(stretches), **_bounds(stretches)})
+    return dict(await cursor.fetchall())
+
+
+async def count_readings(
+    connection: Connection, kind: Kind, stretches: Collection[Stretch]
+) -> dict[int, int]:
+    """How many readings each device has in all of its stretches together."""
+    if not stretches:
+        return {}
+    parameters = {**_columns(stretches), **_bounds(stretches)}
+    cursor = await connection.execute(_STATEMENTS[kind].count, parameters)
     return dict(await cursor.fetchall())
 
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from services.analytics.ledger import (
     NOTHING_NEAR,
     Near,
+    Pace,
     chunks,
     disjoint,
     needed,
@@ -73,7 +74,7 @@ def test_every_touched_quarter_is_in_a_chunk(
             np.array([quarter + BEGIN // QUARTER_US for of, quarter in touched if of == device], np.int64),
         )
     ]
-    portions = list(chunks(site.plan, found, at_most))
+    portions = list(chunks(Pace(site.plan), found, at_most))
     for device, quarter in touched:
         time = BEGIN + quarter * QUARTER_US
         inside = [each[device] for each in portions if device in each]
@@ -90,10 +91,26 @@ def test_every_touched_quarter_is_in_a_chunk(
 @settings(max_examples=60)
 def test_portions_are_the_whole_in_order(site: World, first: int, count: int, at_most: float) -> None:
     window = hours(first, first + count)
-    parts = [each[METER] for each in portions(site.plan, {METER: window}, at_most)]
+    parts = [each[METER] for each in portions(site.plan, Pace(site.plan), {METER: window}, at_most)]
     assert parts[0].begin_us == window.begin_us
     assert parts[-1].end_us == window.end_us
     assert all(one.end_us == next_.begin_us for one, next_ in pairwise(parts))
+
+
+def test_portions_are_of_what_was_sent_not_of_what_was_expected(site: World) -> None:
+    stranger = DeviceKey("elsewhere", Kind.METER, "x")
+    window = Window(BEGIN, BEGIN + 24 * HOUR_US)
+    counted = {METER: (24 * 3600, 24 * HOUR_US), stranger: (3600, HOUR_US)}
+    pace = Pace(site.plan, counted)
+    assert pace.of_all({METER: window, stranger: window}) == 2 * 24 * 3600
+    assert (pace.of(OTHER, window), Pace(site.plan).of(stranger, window)) == (24 * 60, 24 * 120)
+    days = [
+        touched
+        for device in (METER, stranger)
+        for touched in touched_days(site.plan, device, BEGIN + 3 * HOUR_US, BEGIN + 75 * HOUR_US)
+    ]
+    assert max(pace.of_all(each) for each in chunks(pace, days, 50_000)) < 100_000
+    assert len(list(chunks(Pace(site.plan), days, 50_000))) == 1
 
 
 def test_a_stretch_reopens_hours_that_may_have_begun_elsewhere(site: World) -> None:
