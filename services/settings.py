@@ -90,7 +90,7 @@ class Settings(BaseSettings):
         10_000, ge=1, le=1_000_000, description="Readings that one transaction of ingest writes at most"
     )
     batch_max_age_ms: int = Field(
-        100, ge=1, le=60_000, description="Longest wait [ms] of a reading for more of its batch"
+        40, ge=1, le=60_000, description="Longest wait [ms] of a reading for more of its batch"
     )
     receive_maximum: int = Field(
         20_000, ge=1, le=65_535, description="Messages the broker may send ahead of their acknowledgement"
