@@ -52,7 +52,7 @@ def check(
         for verdict in verdicts:
             typer.echo(_sentence(verdict))
         if not verdicts:
-            typer.echo("Nothing: ingest takes no readings from this topic.")
+            typer.echo("Nothing: a result, and a retained state that is cleared, are not kept.")
         if note is not None:
             typer.echo(note, err=True)
     if any(verdict.outcome is Outcome.REJECTED for verdict in verdicts):

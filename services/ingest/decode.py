@@ -30,7 +30,7 @@ from services.ingest.message import (
 )
 from services.ingest.refusal import bad_timestamp, not_json, refusal
 from services.ingest.timestamps import instant
-from services.ingest.topics import Channel, Route, parse_topic
+from services.ingest.topics import Channel, Route, parse_topic, shown
 from services.ingest.wire import FIXED_FIELDS, MANY, MAX_ELEMENTS, ONE, Fields
 
 MAX_EXTRA_BYTES: Final = 4096
@@ -231,8 +231,22 @@ def _unit(content: Reading | Rejection, message: Message, position: int | None) 
 
 
 def _state(route: Route, message: Message) -> Sequence[Decoded]:
-    state = _STATES.get(message.payload) if route.channel is Channel.STATE else None
-    return () if state is None else (StateUnit(StateChange(route.device, state), message),)
+    """What is below a device's topic: a state, or nothing to keep. An empty payload clears a retained one."""
+    if route.channel is not Channel.STATE or not message.payload:
+        return ()
+    if message.cut is not None or len(message.payload) > MAX_PAYLOAD_BYTES:
+        return (Rejected(_too_large(message), message, None),)
+    state = _STATES.get(message.payload)
+    if state is None:
+        return (Rejected(_no_state(message.payload), message, None),)
+    return (StateUnit(StateChange(route.device, state), message),)
+
+
+def _no_state(payload: bytes) -> Rejection:
+    what = shown(payload.decode("utf-8", "replace"))
+    return Rejection(
+        Reason.BAD_FIELD, f"The state is {what}: publish online or offline, without quotes or blanks."
+    )
 
 
 def _with_more(reading: Reading, word: object, unknown: Sequence[tuple[str, object]]) -> Reading:
@@ -267,7 +281,7 @@ def _too_large(message: Message) -> Rejection:
     length = message.cut.length if message.cut else len(message.payload)
     return Rejection(
         Reason.TOO_LARGE,
-        f"The payload has {length} bytes, more than {MAX_PAYLOAD_BYTES}: send fewer readings in one array.",
+        f"The payload has {length} bytes, more than {MAX_PAYLOAD_BYTES}: send less at once.",
     )
 
 

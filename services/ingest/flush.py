@@ -6,7 +6,7 @@ from collections import ChainMap, Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from services.domain.reading import DeviceKey, Reading
 from services.ingest.convert import Converted, Fresh, LiveConverter, lookups, take
 from services.ingest.decode import DROPPED_EXTRA
 from services.ingest.letters import Letters
-from services.ingest.message import Decoded, Received, Rejected, Rejection, StateUnit, Unit
+from services.ingest.message import Decoded, Received, Rejected, Rejection, StateUnit
 from services.ingest.plan import Meeting, Met, OfKind, Parted
 from services.store.dead_letters import keep_dead_letters
 from services.store.devices import count_new_devices, create_devices, find_devices, set_states
@@ -37,6 +37,8 @@ from services.store.totals import add_totals
 
 MAX_NEW_DEVICES_PER_HOUR: Final = 1000
 """Of a site, the registered ones apart (contract, section 2)."""
+
+_Said = TypeVar("_Said", Received, StateUnit)
 
 NOTHING_STORED: Final = Stored(frozenset(), {})
 
@@ -73,7 +75,7 @@ class Account:
     stored: int = 0
     duplicate: int = 0
     rejected: Counter[Reason] = field(default_factory=Counter)
-    refused: list[tuple[Unit, Rejection]] = field(default_factory=list)
+    refused: list[tuple[Decoded, Rejection]] = field(default_factory=list)
     """What was rejected and why; also what counts as a duplicate, because its dead letter is kept already."""
     with_unknown_fields: int = 0
     unknown_fields_dropped: int = 0
@@ -102,6 +104,7 @@ class Flush:
         readings = [unit for unit in units if type(unit) is Received]
         unknown = parted.add(readings, self._known.ids, self._known.newest)
         ids = await self._device_ids(unknown, states)
+        states = self._admitted(states, ids)
         admitted = self._admitted(unknown, ids)
         if admitted:
             parted.add(admitted, ids, await self._look_up_newest(admitted, ids))
@@ -141,9 +144,11 @@ class Flush:
                 admitted.append(key)
         return admitted
 
-    def _admitted(self, units: list[Received], ids: Mapping[DeviceKey, int]) -> list[Received]:
-        self._account.refused += [(unit, _quota(unit)) for unit in units if unit.reading.device not in ids]
-        return [unit for unit in units if unit.reading.device in ids]
+    def _admitted(self, units: list[_Said], ids: Mapping[DeviceKey, int]) -> list[_Said]:
+        """The units of devices within their site's quota; the others are refused."""
+        refused = [unit for unit in units if _device(unit) not in ids]
+        self._account.refused += [(unit, _quota(_device(unit).site)) for unit in refused]
+        return [unit for unit in units if _device(unit) in ids]
 
     async def _look_up_newest(
         self, units: list[Received], ids: Mapping[DeviceKey, int]
@@ -230,12 +235,8 @@ class Flush:
             await mark_dirty(self._connection, device_ids, quarters)
 
     async def _write_states(self, states: list[StateUnit], ids: Mapping[DeviceKey, int]) -> None:
-        """The last state of each device; devices beyond the quota have none."""
-        last = {
-            ids[unit.change.device]: (unit.change.state, unit.message.received_at)
-            for unit in states
-            if unit.change.device in ids
-        }
+        """The last state of each device."""
+        last = {ids[unit.change.device]: (unit.change.state, unit.message.received_at) for unit in states}
         if last:
             await set_states(self._connection, last)
 
@@ -267,9 +268,13 @@ def _times_us(readings: Sequence[Reading]) -> IntArray:
     return np.rint(seconds * _US).astype(np.int64)
 
 
-def _quota(unit: Received) -> Rejection:
+def _device(unit: Received | StateUnit) -> DeviceKey:
+    return unit.change.device if isinstance(unit, StateUnit) else unit.reading.device
+
+
+def _quota(site: str) -> Rejection:
     return Rejection(
         Reason.QUOTA,
-        f"The site {unit.reading.device.site} has more than {MAX_NEW_DEVICES_PER_HOUR} new devices within an "
+        f"The site {site} has more than {MAX_NEW_DEVICES_PER_HOUR} new devices within an "
         "hour: register its devices, or correct their topics, and replay.",
     )

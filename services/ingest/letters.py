@@ -6,7 +6,7 @@ from hashlib import sha256
 
 from services.domain.outcome import Reason
 from services.ingest.json_text import elements
-from services.ingest.message import KEPT_BYTES, Message, Rejection, Unit
+from services.ingest.message import KEPT_BYTES, Decoded, Message, Rejection
 from services.store.dead_letters import DeadLetter
 
 
@@ -16,7 +16,7 @@ class Letters:
     def __init__(self) -> None:
         self._elements: dict[int, list[bytes]] = {}
 
-    def of(self, unit: Unit, rejection: Rejection) -> DeadLetter:
+    def of(self, unit: Decoded, rejection: Rejection) -> DeadLetter:
         """The dead letter of a unit: of an element of an array, it holds that element."""
         message = unit.message
         payload = self._payload(message, unit.position)

@@ -65,10 +65,13 @@ class Rejected(NamedTuple):
 
 
 class StateUnit(NamedTuple):
-    """A state message: written in the same transaction as the readings around it, not counted."""
+    """A state message: written in the same transaction as the readings around it, and counted only where it
+    cannot be: as rejected.
+    """
 
     change: StateChange
     message: Message
+    position: None = None
 
 
 Unit: TypeAlias = Received | Rejected

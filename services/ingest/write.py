@@ -17,7 +17,7 @@ from services.ingest.batch import Inbox
 from services.ingest.convert import keep
 from services.ingest.flush import Account, Flush, Known
 from services.ingest.link import Link
-from services.ingest.message import Decoded, Received, Rejected, Rejection
+from services.ingest.message import Decoded, Rejected, Rejection
 from services.ingest.metrics import Metrics
 from services.ingest.reference import Reference
 from services.ingest.topics import shown
@@ -116,10 +116,9 @@ class Writer:
         await asyncio.sleep(delay_s)
 
     async def _refuse(self, unit: Decoded, error: psycopg.Error) -> None:
-        """This one is what the database does not take: it becomes a dead letter, or, a state, is left out."""
+        """This one is what the database does not take: it becomes a dead letter."""
         self._log.error("refused by the database", problem=explain(error), sqlstate=error.sqlstate)
-        if isinstance(unit, Received):
-            await self._until_written([Rejected(_blame(error), unit.message, unit.position)])
+        await self._until_written([Rejected(_blame(error), unit.message, unit.position)])
 
 
 def _only_rejected(units: Sequence[Decoded]) -> bool:
@@ -132,5 +131,5 @@ def _blame(error: psycopg.Error) -> Rejection:
     first_line = str(error).strip().partition("\n")[0]
     return Rejection(
         Reason.OUT_OF_RANGE if unstorable else Reason.BAD_FIELD,
-        f"The database does not take this reading ({shown(first_line)[1:-1]}): correct it at the device.",
+        f"The database does not take this ({shown(first_line)[1:-1]}): correct it at the device.",
     )

@@ -108,6 +108,7 @@ def test_check_tells_what_ingest_would_do_and_stores_nothing(database_url: str, 
 
 def test_check_of_a_state_and_of_bad_use() -> None:
     assert carbonflow("check", f"{TOPIC}/result", "-", given={}).stdout.startswith("Nothing")
+    assert carbonflow("check", f"{TOPIC}/state", "-", given={}).stdout.startswith("rejected (bad_field). ")
     missing = carbonflow("check", TOPIC, "no/such/file")
     assert missing.returncode == 2
     assert "no/such/file" in missing.stderr

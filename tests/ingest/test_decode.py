@@ -328,8 +328,21 @@ def test_state_and_result_are_not_readings() -> None:
     assert isinstance(state, StateUnit)
     assert state.change.state == "offline"
     assert not decoder.decode(Message(METER + "/state", b"", 1, NOW))
-    assert not decoder.decode(Message(METER + "/state", b"asleep", 1, NOW))
     assert not decoder.decode(Message(METER + "/result", b"{}", 1, NOW))
+
+
+@pytest.mark.parametrize("payload", [b"asleep", b"ONLINE", b'"online"', b" online", b"\xff\x1b[2J", b"{}"])
+def test_other_states_are_rejected(payload: bytes) -> None:
+    found = rejection(payload, METER + "/state")
+    assert found.reason is Reason.BAD_FIELD
+    assert "online or offline" in found.detail
+
+
+def test_too_large_states() -> None:
+    assert rejection(b"x" * (MAX_PAYLOAD_BYTES + 1), METER + "/state").reason is Reason.TOO_LARGE
+    (unit,) = units(b"x" * 4096, METER + "/state", Cut(MAX_PAYLOAD_BYTES * 2, b"hash"))
+    assert isinstance(unit, Rejected)
+    assert unit.rejection.reason is Reason.TOO_LARGE
 
 
 # Properties.

@@ -248,9 +248,26 @@ def test_quota_of_new_devices(database_url: str, database: Database) -> None:
         [new[0], message("site", at(4, power_kw=1), "new-1")],
         [message("site", at(4, power_kw=1), "late")],
     )
-    assert database.reasons() == {"quota": 3}
-    assert database.totals() == {"received": 1007, "stored": 1003, "duplicate": 1, "rejected": 3}
+    assert database.reasons() == {"quota": 5}
+    assert database.totals() == {"received": 1009, "stored": 1003, "duplicate": 1, "rejected": 5}
+    letters = database.rows("SELECT topic, payload FROM core.dead_letter WHERE topic ~ 'state' ORDER BY 1")
+    assert letters == [(f"telemetry/v1/site/meter/silent-{i}/state", b"online") for i in range(2)]
     assert database.value("SELECT count(*) FROM core.device WHERE device ~ 'silent'") == 0
+
+
+def test_a_state_that_is_none_is_a_dead_letter(database_url: str, database: Database) -> None:
+    batch = [message("site", text, "m1/state") for text in (b"asleep", b"", b"online", b"x" * 300_000)]
+    written(database_url, batch, batch)
+    assert database.reasons() == {"bad_field": 1, "too_large": 1}
+    assert database.totals() == {"received": 4, "stored": 0, "duplicate": 2, "rejected": 2}
+    assert database.rows("SELECT state FROM core.device") == [("online",)]
+
+
+def test_a_state_the_database_refuses_is_a_dead_letter(database_url: str, database: Database) -> None:
+    database.rows("ALTER TABLE core.device ADD CHECK (device <> 'm1')")
+    written(database_url, [message("site", b"offline", "m1/state"), message("site", b"online", "m2/state")])
+    assert database.reasons() == {"out_of_range": 1}
+    assert database.rows("SELECT device, state FROM core.device ORDER BY 1") == [("m2", "online")]
 
 
 def test_states_are_guarded_by_time(database_url: str, database: Database) -> None:
