@@ -26,23 +26,25 @@ from services.store.factors import load_factors
 from services.store.ledger import (
     Dirty,
     DirtyRange,
-    RawReadings,
-    Stretch,
     Versions,
-    backed_up,
-    count_readings,
     delete_dirty,
     device_keys,
-    extents,
-    first_after,
-    last_before,
     lock_ledger,
     neighbours,
     read_dirty,
     read_dirty_ranges,
+    versions,
+)
+from services.store.ledger_readings import (
+    RawReadings,
+    Stretch,
+    backed_up,
+    count_readings,
+    extents,
+    first_after,
+    last_before,
     read_readings,
     registers_sent,
-    versions,
 )
 from services.store.ledger_rows import (
     Span,

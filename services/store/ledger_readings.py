@@ -1,0 +1,275 @@
+"""The readings that the ledger computes from: kind by kind, by stretches of devices' time."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from psycopg import sql
+
+from services.domain.arrays import FloatArray
+from services.domain.quantities import NAMES, QUANTITIES, Kind
+from services.store.pool import Connection
+from services.store.schema import reading_table
+
+_SECOND_US: Final = 1_000_000
+_ROWS_AT_ONCE: Final = 20_000
+
+
+class Stretch(NamedTuple):
+    """Some time of a device: `begin` is in it, `end` is not."""
+
+    device_id: int
+    begin: datetime
+    end: datetime
+
+
+class RawReadings(NamedTuple):
+    """Stored readings of one kind as columns, in any order. Times in microseconds since 1970, NaN where not
+    sent."""
+
+    device_id: npt.NDArray[np.int64]
+    time: npt.NDArray[np.int64]
+    received_at: npt.NDArray[np.int64]
+    status: npt.NDArray[np.int64]
+    quantity_status: Sequence[str | None]
+    values: Mapping[str, FloatArray]
+
+
+class _Statements:
+    """The statements of one kind, from its definition."""
+
+    def __init__(self, kind: Kind) -> None:
+        table = sql.Identifier(*reading_table(kind).split("."))
+        values = [
+            sql.SQL("r.{}::integer::float8" if each.boolean else "r.{}").format(sql.Identifier(each.name))
+            for each in QUANTITIES[kind]
+        ]
+        self.registers = tuple(each for each in QUANTITIES[kind] if each.register)
+        sent = [
+            sql.SQL("bool_or(r.{} IS NOT NULL)").format(sql.Identifier(each.name)) for each in self.registers
+        ]
+        self.read = sql.SQL(_READ).format(table=table, values=sql.SQL(", ").join(values))
+        self.sent = sql.SQL(_SENT).format(table=table, sent=sql.SQL(", ").join(sent)) if sent else None
+        self.count = sql.SQL(_COUNT).format(table=table)
+        self.extent = sql.SQL(_EXTENT).format(table=table)
+        self.last_before = sql.SQL(_LAST_BEFORE).format(table=table)
+        self.first_after = sql.SQL(_FIRST_AFTER).format(table=table)
+        self.earlier = sql.SQL(_EARLIER).format(table=table)
+
+
+# OFFSET 0 holds the planner to a look at the key for each stretch, in its own chunks alone.
+_READ: Final = """
+SELECT r.device_id, date_part('epoch', r.time), date_part('epoch', r.received_at), r.status,
+    r.quantity_status::text, {values}
+FROM unnest(%(device_ids)b::integer[], %(begins)b::timestamptz[], %(ends)b::timestamptz[])
+    AS wanted (device_id, begins, ends)
+CROSS JOIN LATERAL (
+    SELECT * FROM {table} r
+    WHERE r.device_id = wanted.device_id AND r.time >= wanted.begins AND r.time < wanted.ends
+        AND r.time >= %(low)s AND r.time < %(high)s
+    OFFSET 0
+) AS r
+"""
+
+_COUNT: Final = """
+SELECT wanted.device_id, sum(found.readings)::bigint
+FROM unnest(%(device_ids)b::integer[], %(begins)b::timestamptz[], %(ends)b::timestamptz[])
+    AS wanted (device_id, begins, ends)
+CROSS JOIN LATERAL (
+    SELECT count(*) AS readings FROM {table} r
+    WHERE r.device_id = wanted.device_id AND r.time >= wanted.begins AND r.time < wanted.ends
+        AND r.time >= %(low)s AND r.time < %(high)s
+) AS found
+GROUP BY wanted.device_id
+"""
+
+_SENT: Final = """
+SELECT wanted.device_id, found.*
+FROM unnest(%(device_ids)b::integer[], %(begins)b::timestamptz[], %(ends)b::timestamptz[])
+    AS wanted (device_id, begins, ends)
+CROSS JOIN LATERAL (
+    SELECT {sent} FROM {table} r
+    WHERE r.device_id = wanted.device_id AND r.time >= wanted.begins AND r.time < wanted.ends
+        AND r.time >= %(low)s AND r.time < %(high)s
+) AS found
+"""
+
+_EXTENT: Final = """
+SELECT wanted.device_id, first.time, last.time
+FROM unnest(%s::integer[]) AS wanted (device_id)
+CROSS JOIN LATERAL (
+    SELECT r.time FROM {table} r WHERE r.device_id = wanted.device_id ORDER BY r.time LIMIT 1
+) AS first
+CROSS JOIN LATERAL (
+    SELECT r.time FROM {table} r WHERE r.device_id = wanted.device_id ORDER BY r.time DESC LIMIT 1
+) AS last
+"""
+
+_LAST_BEFORE: Final = """
+SELECT wanted.device_id, found.time
+FROM unnest(%(device_ids)b::integer[], %(begins)b::timestamptz[], %(ends)b::timestamptz[])
+    AS wanted (device_id, begins, ends)
+CROSS JOIN LATERAL (
+    SELECT r.time FROM {table} r
+    WHERE r.device_id = wanted.device_id AND r.time < wanted.begins AND r.time < %(high)s
+    ORDER BY r.time DESC LIMIT 1
+) AS found
+"""
+
+_FIRST_AFTER: Final = """
+SELECT wanted.device_id, found.time
+FROM unnest(%(device_ids)b::integer[], %(begins)b::timestamptz[], %(ends)b::timestamptz[])
+    AS wanted (device_id, begins, ends)
+CROSS JOIN LATERAL (
+    SELECT r.time FROM {table} r
+    WHERE r.device_id = wanted.device_id AND r.time >= wanted.ends AND r.time >= %(low)s
+    ORDER BY r.time LIMIT 1
+) AS found
+"""
+
+_EARLIER: Final = """
+SELECT wanted.number, min(found.time)
+FROM unnest(%b::integer[], %b::timestamptz[]) WITH ORDINALITY AS wanted (device_id, before, number)
+CROSS JOIN LATERAL (
+    SELECT r.time FROM {table} r
+    WHERE r.device_id = wanted.device_id AND r.time < wanted.before
+    ORDER BY r.time DESC
+    LIMIT %s
+) AS found
+GROUP BY wanted.number
+"""
+
+_STATEMENTS: Final = MappingProxyType({kind: _Statements(kind) for kind in Kind})
+
+
+async def extents(
+    connection: Connection, kind: Kind, device_ids: Collection[int]
+) -> dict[int, tuple[datetime, datetime]]:
+    """The first and the last stored reading of each device that has any."""
+    cursor = await connection.execute(_STATEMENTS[kind].extent, [list(device_ids)])
+    return {device_id: (first, last) for device_id, first, last in await cursor.fetchall()}
+
+
+async def last_before(
+    connection: Connection, kind: Kind, stretches: Collection[Stretch]
+) -> dict[int, datetime]:
+    """The last reading of each device before its stretch, whatever its status; where there is one."""
+    return await _times(connection, _STATEMENTS[kind].last_before, stretches)
+
+
+async def first_after(
+    connection: Connection, kind: Kind, stretches: Collection[Stretch]
+) -> dict[int, datetime]:
+    """The first reading of each device after its stretch, whatever its status; where there is one."""
+    return await _times(connection, _STATEMENTS[kind].first_after, stretches)
+
+
+async def _times(
+    connection: Connection, statement: sql.Composed, stretches: Collection[Stretch]
+) -> dict[int, datetime]:
+    if not stretches:
+        return {}
+    cursor = await connection.execute(statement, {**columns(stretches), **bounds(stretches)})
+    return dict(await cursor.fetchall())
+
+
+async def count_readings(
+    connection: Connection, kind: Kind, stretches: Collection[Stretch]
+) -> dict[int, int]:
+    """How many readings each device has in all of its stretches together."""
+    if not stretches:
+        return {}
+    parameters = {**columns(stretches), **bounds(stretches)}
+    cursor = await connection.execute(_STATEMENTS[kind].count, parameters)
+    return dict(await cursor.fetchall())
+
+
+async def registers_sent(
+    connection: Connection, kind: Kind, stretches: Collection[Stretch]
+) -> set[tuple[int, int]]:
+    """Device and code of the registers that have any value in the device's stretches."""
+    statements = _STATEMENTS[kind]
+    if statements.sent is None or not stretches:
+        return set()
+    cursor = await connection.execute(statements.sent, {**columns(stretches), **bounds(stretches)})
+    return {
+        (device_id, register.code)
+        for device_id, *sent in await cursor.fetchall()
+        for register, some in zip(statements.registers, sent, strict=True)
+        if some
+    }
+
+
+async def backed_up(
+    connection: Connection, kind: Kind, stretches: Sequence[Stretch], readings: int
+) -> list[Stretch]:
+    """The stretches, each begun so many readings earlier (or with the device's first)."""
+    device_ids, begins = [each.device_id for each in stretches], [each.begin for each in stretches]
+    cursor = await connection.execute(_STATEMENTS[kind].earlier, [device_ids, begins, readings])
+    earlier: dict[int, datetime] = dict(await cursor.fetchall())
+    return [
+        each._replace(begin=earlier.get(number, each.begin)) for number, each in enumerate(stretches, start=1)
+    ]
+
+
+async def read_readings(connection: Connection, kind: Kind, stretches: Collection[Stretch]) -> RawReadings:
+    """All readings of the stretches, which must not overlap within a device."""
+    if not stretches:
+        return _raw(kind, [])
+    parameters = {**columns(stretches), **bounds(stretches)}
+    blocks: list[RawReadings] = []
+    async with connection.cursor(binary=True) as cursor:
+        await cursor.execute(_STATEMENTS[kind].read, parameters)
+        # As rows of Python's own numbers they take ten times the space of their columns.
+        while rows := await cursor.fetchmany(_ROWS_AT_ONCE):
+            blocks.append(_raw(kind, rows))
+    return _joined(blocks) if blocks else _raw(kind, [])
+
+
+def _raw(kind: Kind, rows: Sequence[tuple[Any, ...]]) -> RawReadings:
+    columns: list[Sequence[Any]] = list(zip(*rows, strict=True)) or [()] * (5 + len(NAMES[kind]))
+    device_id, time, received_at, status, quantity_status, *values = columns
+    return RawReadings(
+        np.array(device_id, np.int64),
+        _microseconds(time),
+        _microseconds(received_at),
+        np.array(status, np.int64),
+        quantity_status,
+        {name: np.array(column, np.float64) for name, column in zip(NAMES[kind], values, strict=True)},
+    )
+
+
+def _joined(blocks: Sequence[RawReadings]) -> RawReadings:
+    return RawReadings(
+        np.concatenate([each.device_id for each in blocks]),
+        np.concatenate([each.time for each in blocks]),
+        np.concatenate([each.received_at for each in blocks]),
+        np.concatenate([each.status for each in blocks]),
+        [status for each in blocks for status in each.quantity_status],
+        {name: np.concatenate([each.values[name] for each in blocks]) for name in blocks[0].values},
+    )
+
+
+def _microseconds(seconds: Sequence[float]) -> npt.NDArray[np.int64]:
+    """Exact until the year 2106, where a double of seconds no longer holds every microsecond."""
+    return np.rint(np.array(seconds, np.float64) * _SECOND_US).astype(np.int64)
+
+
+def columns(stretches: Iterable[Stretch]) -> dict[str, list[Any]]:
+    """The stretches as the parameters device_ids, begins and ends."""
+    rows = list(stretches)
+    return {
+        "device_ids": [row.device_id for row in rows],
+        "begins": [row.begin for row in rows],
+        "ends": [row.end for row in rows],
+    }
+
+
+def bounds(stretches: Collection[Stretch]) -> dict[str, datetime]:
+    """Around all stretches: these let the planner leave out chunks."""
+    return {"low": min(each.begin for each in stretches), "high": max(each.end for each in stretches)}
