@@ -13,6 +13,7 @@ import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from services.analytics.recompute import Recomputer, Round
+from services.store.backoff import Backoff
 from services.store.errors import Failure, classify, explain
 from services.store.pool import Pool
 
@@ -63,9 +64,8 @@ class Worker:
         self._pool = pool
         self._recomputer = recomputer
         self._metrics = metrics
-        self._random = random
+        self._backoff = Backoff(random, first_s=_FIRST_RETRY_S, most_s=_LAST_RETRY_S)
         self._poll_s = poll_s
-        self._failures = 0
         self._log = structlog.get_logger("ledger")
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -85,7 +85,7 @@ class Worker:
                 done = await self._recomputer.run_once(connection)
         except psycopg.Error as error:
             return self._failed(error)
-        self._failures = 0
+        self._backoff.reset()
         if done is None:
             return self._poll_s
         self._metrics.done(done, time.perf_counter() - began)
@@ -94,9 +94,7 @@ class Worker:
     def _failed(self, error: psycopg.Error) -> float:
         self._metrics.failures.inc()
         self._metrics.working.set(0)
-        longest_s: float = min(_FIRST_RETRY_S * 2.0**self._failures, _LAST_RETRY_S)
-        self._failures += 1
-        retry_s = longest_s * self._random.uniform(0.5, 1.0)
+        retry_s = self._backoff.next_s()
         # The rows' own fault will not pass by itself: somebody must look.
         log = self._log.warning if classify(error) is Failure.TRANSIENT else self._log.error
         log("round failed", problem=explain(error), sqlstate=error.sqlstate, retry_s=round(retry_s, 1))

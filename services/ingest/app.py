@@ -14,7 +14,6 @@ from typing import Final
 
 import structlog
 
-from services.ingest.backoff import Backoff
 from services.ingest.batch import Inbox, Window
 from services.ingest.connection import BrokerRefusedError, SessionOptions, SessionTakenError
 from services.ingest.decode import Decoder
@@ -27,6 +26,7 @@ from services.ingest.mqtt import Subscriber, broker_at
 from services.ingest.reference import Reference
 from services.ingest.write import Writer
 from services.settings import Settings
+from services.store.backoff import Backoff
 
 DRAIN_S: Final = 8.0
 """How long a stop waits for what was received to be written: less than the ten seconds after which container

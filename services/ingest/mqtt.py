@@ -13,8 +13,8 @@ from urllib.parse import unquote, urlsplit
 
 import structlog
 
-from services.ingest.backoff import Backoff
 from services.ingest.connection import Connection, ConnectionLostError, Receiver, SessionOptions
+from services.store.backoff import Backoff
 
 _PORTS: Final = {"mqtt": 1883, "mqtts": 8883}
 _CONNECT_TIMEOUT_S: Final = 10.0

@@ -12,7 +12,6 @@ import structlog
 from psycopg.errors import CheckViolation, NumericValueOutOfRange, UniqueViolation
 
 from services.domain.outcome import Reason
-from services.ingest.backoff import Backoff
 from services.ingest.batch import Inbox
 from services.ingest.convert import keep
 from services.ingest.flush import Account, Flush, Known
@@ -21,6 +20,7 @@ from services.ingest.message import Decoded, Rejected, Rejection
 from services.ingest.metrics import Metrics
 from services.ingest.reference import Reference
 from services.ingest.topics import shown
+from services.store.backoff import Backoff
 from services.store.errors import Failure, classify, explain
 
 # A second look at what is stored settles it, unless others write the same devices all the time.

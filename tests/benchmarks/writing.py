@@ -22,7 +22,6 @@ from typing import Final, NamedTuple
 import psycopg
 import uvloop
 
-from services.ingest.backoff import Backoff
 from services.ingest.batch import Inbox, Window
 from services.ingest.decode import Decoder
 from services.ingest.link import Link
@@ -30,6 +29,7 @@ from services.ingest.message import Decoded, Limits, Message
 from services.ingest.metrics import Metrics
 from services.ingest.reference import Reference
 from services.ingest.write import Writer
+from services.store.backoff import Backoff
 from tests.benchmarks.copying import Copier
 from tests.benchmarks.traffic import Fleet, reading
 

@@ -12,7 +12,6 @@ import mqtt5
 import pytest
 from mqtt5 import ConnAckReasonCode, DisconnectReasonCode, QoS, SubAckReasonCode
 
-from services.ingest.backoff import Backoff
 from services.ingest.connection import (
     BrokerRefusedError,
     Connection,
@@ -23,6 +22,7 @@ from services.ingest.connection import (
 from services.ingest.framing import Framer
 from services.ingest.message import Message
 from services.ingest.mqtt import Broker, Subscriber, broker_at
+from services.store.backoff import Backoff
 
 OPTIONS = SessionOptions(
     client_id="test",

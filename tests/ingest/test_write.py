@@ -16,7 +16,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from services.ingest import flush
-from services.ingest.backoff import Backoff
 from services.ingest.batch import Inbox, Window
 from services.ingest.decode import Decoder
 from services.ingest.link import Link
@@ -24,6 +23,7 @@ from services.ingest.message import Decoded, Limits, Message
 from services.ingest.metrics import Metrics
 from services.ingest.reference import Reference
 from services.ingest.write import Writer
+from services.store.backoff import Backoff
 from tests.ingest.conftest import Database, until
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)

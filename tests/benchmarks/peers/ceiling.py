@@ -14,10 +14,10 @@ from random import Random
 
 import uvloop
 
-from services.ingest.backoff import Backoff
 from services.ingest.connection import Connection, SessionOptions
 from services.ingest.message import Message
 from services.ingest.mqtt import Subscriber, broker_at
+from services.store.backoff import Backoff
 from tests.benchmarks.peers.count import CLIENT_ID, PRINT_EVERY_S, TOPIC_FILTER, tell
 
 # As the settings of ingest have it.
