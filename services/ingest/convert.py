@@ -1,7 +1,9 @@
 """The live stream: what each reading in order emits, by the formulas and factors of the ledger.
 
-Only readings newer than their device's last stored one are converted. The rate comes from the rate quantity
-where it is there and valid, else from the register's movement since its last value. Rows are never restated.
+Only readings newer than their device's last stored one are converted, and the rest of that one, where it
+comes in parts. The rate comes from the rate quantity where it is there and valid, else from the register's
+movement since its last value, else from the rate held from before; what a reading does not name holds as
+gauges do. Rows are never restated, but by the rest of their own reading.
 """
 
 from __future__ import annotations
@@ -15,7 +17,6 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from services.domain.arrays import FloatArray
 from services.domain.conversion import Conversion, SourceKey, change_points, compile_conversions
 from services.domain.factors import FactorBook
 from services.domain.ledger.hours import SECOND_US, HourGrid, IntArray, to_us
@@ -23,7 +24,8 @@ from services.domain.ledger.rules import DeviceHistory, compile_history
 from services.domain.quantities import NAMES, STATUS_CODES, Kind, Status, quantity
 from services.domain.reading import DeviceKey, Reading
 from services.domain.registry.model import Registry
-from services.ingest.rates import UNKNOWN_US, Entries, Group, Member, Registers, known_members
+from services.ingest.gauges import UNKNOWN_US, Entries, Sent
+from services.ingest.rates import Group, Member, Rates, known_members
 from services.ingest.status import words_of
 from services.store.live import LiveBlock
 
@@ -57,8 +59,7 @@ class Selection:
     """What of a batch is to be converted, as arrays."""
 
     fresh: Fresh
-    values: FloatArray
-    counting: FloatArray
+    sent: Sent
     entries: list[tuple[Group, Entries]]
 
 
@@ -67,7 +68,7 @@ class Converted:
     """Rows of the live stream, and what to remember once they are committed."""
 
     blocks: list[LiveBlock] = field(default_factory=list)
-    registers: list[tuple[Group, Registers]] = field(default_factory=list)
+    rates: list[tuple[Group, Rates]] = field(default_factory=list)
 
 
 class References(NamedTuple):
@@ -88,7 +89,7 @@ class LiveConverter:
             self._groups[kind].append(Group(kind, members[0].conversion.formula, members))
 
     def inherit(self, before: LiveConverter) -> None:
-        """Take over what is remembered of registers that are still there."""
+        """Take over what is remembered of registers and gauges that are still there."""
         remembered = {
             (int(group.device_ids[member]), group.quantities[member]): (
                 group.last_us[member],
@@ -101,6 +102,10 @@ class LiveConverter:
             for member, key in enumerate(zip(group.device_ids.tolist(), group.quantities, strict=True)):
                 if key in remembered:
                     group.last_us[member], group.last_value[member] = remembered[key]
+        for kind, groups in self._groups.items():
+            gauges = dict(chain.from_iterable(group.remembered_gauges() for group in before._groups[kind]))
+            for group in groups:
+                group.take_over_gauges(gauges)
 
     def select(self, fresh: Fresh) -> Selection | None:
         """What of these readings feeds an emission source; None where nothing does."""
@@ -110,8 +115,7 @@ class LiveConverter:
         if not chosen:
             return None
         columns = frozenset[int]().union(*(group.columns for group, _ in chosen))
-        values, counting = _matrices(fresh, columns)
-        return Selection(fresh, values, counting, chosen)
+        return Selection(fresh, _sent(fresh, columns), chosen)
 
     def _all_groups(self) -> Iterator[Group]:
         return chain.from_iterable(self._groups.values())
@@ -120,11 +124,9 @@ class LiveConverter:
         """The live rows of a selection. Remembers nothing yet."""
         converted = Converted()
         for group, entries in selection.entries:
-            co2, co2e, registers = group.convert(
-                entries, selection.values, selection.counting, selection.fresh.times_us
-            )
-            converted.blocks += _blocks(group, entries, selection.fresh.times_us, co2, co2e)
-            converted.registers.append((group, registers))
+            rates = group.convert(entries, selection.sent, selection.fresh.times_us)
+            converted.blocks += _blocks(group, rates, selection.fresh.times_us)
+            converted.rates.append((group, rates))
         return converted
 
 
@@ -134,7 +136,7 @@ def lookups(selection: Selection) -> Iterator[Lookup]:
     wanted: dict[str, dict[int, datetime]] = defaultdict(dict)
     reach_us = _HOLD_US
     for group, entries in selection.entries:
-        for member in group.wanted(entries, selection.values):
+        for member in group.wanted(entries, selection.sent.values):
             row = entries.rows[np.flatnonzero(entries.members == member)[0]]
             wanted[group.quantities[member]][int(group.device_ids[member])] = fresh.readings[row].time
             reach_us = max(reach_us, int(group.hold_us[member]))
@@ -156,9 +158,9 @@ def take(selection: Selection, lookup: Lookup, found: Mapping[int, tuple[datetim
 
 
 def keep(converted: Converted) -> None:
-    """The rows are committed: remember the registers."""
-    for group, registers in converted.registers:
-        group.remember(registers)
+    """The rows are committed: remember registers and gauges."""
+    for group, rates in converted.rates:
+        group.remember(rates)
 
 
 def _members(references: References, at: datetime) -> dict[tuple[Kind, str], list[Member]]:
@@ -201,15 +203,13 @@ def _member(
         max_per_h=register.max_per_h if register else None,
         interval_us=rules.interval_us,
         hold_us=rules.hold_us or _HOLD_US,
+        gauge_hold_us=0 if rules.interval_mean else rules.hold_us,
         replaced_us=max(past, default=UNKNOWN_US),
     )
 
 
-def _matrices(fresh: Fresh, columns: Iterable[int]) -> tuple[FloatArray, FloatArray]:
-    """Values by row and quantity, NaN where missing or not counting: as gauges, and as registers.
-
-    Only these columns are filled. A last one of NaN stands for quantities that the kind has not.
-    """
+def _sent(fresh: Fresh, columns: Iterable[int]) -> Sent:
+    """What the readings say of these columns; a last one stands for quantities that the kind has not."""
     values = np.full((len(fresh.readings), len(NAMES[fresh.kind]) + 1), np.nan)
     rows = [reading.values for reading in fresh.readings]
     for column in columns:
@@ -220,24 +220,24 @@ def _matrices(fresh: Fresh, columns: Iterable[int]) -> tuple[FloatArray, FloatAr
         if reading.status != _VALID or reading.quantity_status is not None
     ]
     if not odd:
-        return values, values
+        return Sent(values, values, None)
     counting = values.copy()
+    silenced = np.zeros(values.shape, np.bool_)
     for row in odd:
         words = words_of(fresh.readings[row])
         for column, name in enumerate(NAMES[fresh.kind]):
             word = words.get(name, Status.VALID)
             if word != Status.VALID:
                 values[row, column] = np.nan
+                silenced[row, column] = True
                 if word != Status.MANUAL:
                     counting[row, column] = np.nan
-    return values, counting
+    return Sent(values, counting, silenced)
 
 
-def _blocks(
-    group: Group, entries: Entries, times_us: IntArray, co2: FloatArray, co2e: FloatArray
-) -> Iterator[LiveBlock]:
+def _blocks(group: Group, rates: Rates, times_us: IntArray) -> Iterator[LiveBlock]:
     """One block for each basis of the group: nearly always one."""
-    rows, members = entries
+    rows, members = rates.entries
     basis = group.basis[members]
     for word in np.unique(basis).tolist():
         chosen = np.flatnonzero(basis == word)
@@ -246,8 +246,8 @@ def _blocks(
             group.device_ids[members[chosen]],
             times_us[rows[chosen]],
             word or None,
-            co2[chosen],
-            co2e[chosen],
+            rates.co2_kg_per_h[chosen],
+            rates.co2e_kg_per_h[chosen],
             group.factor_ids[members[chosen]],
         )
 

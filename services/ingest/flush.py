@@ -21,7 +21,7 @@ from services.ingest.message import Decoded, Received, Rejected, Rejection, Stat
 from services.ingest.plan import Meeting, Met, OfKind, Parted
 from services.store.dead_letters import keep_dead_letters
 from services.store.devices import count_new_devices, create_devices, find_devices, set_states
-from services.store.live import copy_live
+from services.store.live import copy_live, delete_live
 from services.store.pool import Connection
 from services.store.readings import (
     Stored,
@@ -108,8 +108,9 @@ class Flush:
         admitted = self._admitted(unknown, ids)
         if admitted:
             parted.add(admitted, ids, await self._look_up_newest(admitted, ids))
+        newest = ChainMap(parted.newest, self._account.newest, self._known.newest)
         for kind, part in parted.of_kind.items():
-            await self._write_readings(kind, part)
+            await self._write_readings(kind, part, newest)
         await self._mark_dirty()
         await self._write_states(states, ids)
         await self._write_letters()
@@ -171,8 +172,11 @@ class Flush:
         self._account.newest |= newest
         return newest
 
-    async def _write_readings(self, kind: Kind, part: OfKind) -> None:
-        """Store the readings of one kind, and the live emissions of those in order."""
+    async def _write_readings(self, kind: Kind, part: OfKind, newest: Mapping[int, datetime]) -> None:
+        """Store the readings of one kind, and the live emissions of those in order.
+
+        `newest` has the newest time of each device, this batch included.
+        """
         met = await self._meet(kind, part)
         rows = [
             *map(reading_row, part.device_ids, part.readings, part.received),
@@ -185,6 +189,11 @@ class Flush:
         times_us = _times_us(part.readings)
         if part.readings:
             await self._write_live(Fresh(kind, part.device_ids, part.readings, times_us))
+        rest = [each for each in met.gained if each.reading.time == newest[each.device_id]]
+        if rest:
+            readings = [each.reading for each in rest]
+            ids = [each.device_id for each in rest]
+            await self._write_live(Fresh(kind, ids, readings, _times_us(readings)), completes=True)
         self._note(part, times_us, met)
 
     async def _meet(self, kind: Kind, part: OfKind) -> Met:
@@ -195,7 +204,8 @@ class Flush:
         stored = await compare_readings(self._connection, kind, questions) if questions else NOTHING_STORED
         return meeting.hold(stored)
 
-    async def _write_live(self, fresh: Fresh) -> None:
+    async def _write_live(self, fresh: Fresh, *, completes: bool = False) -> None:
+        """Write what readings emit; where they complete stored ones, instead of what those emitted."""
         selection = self._live.select(fresh)
         if selection is None:
             return
@@ -205,6 +215,8 @@ class Flush:
             )
             take(selection, lookup, found)
         converted = self._live.convert(selection)
+        if completes:
+            await delete_live(self._connection, converted.blocks)
         await copy_live(self._connection, converted.blocks)
         self._account.live.append(converted)
 

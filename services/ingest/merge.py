@@ -51,6 +51,12 @@ def merge(stored: Reading, new: Reading) -> Merge:
     return Merge(Outcome.STORED, _reading(stored, new, names, after))
 
 
+def gained(before: Reading, after: Reading) -> Reading:
+    """Of a merged reading what it had not `before`: values that were there are left out."""
+    values = tuple(new if old is None else None for old, new in zip(before.values, after.values, strict=True))
+    return after._replace(values=values)
+
+
 def _cells(names: tuple[str, ...], reading: Reading) -> list[Cell]:
     words = words_of(reading)
     return [(value, words.get(name)) for name, value in zip(names, reading.values, strict=True)]

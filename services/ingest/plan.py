@@ -15,7 +15,7 @@ from typing import Final
 from services.domain.outcome import Outcome, Reason
 from services.domain.quantities import Kind
 from services.domain.reading import DeviceKey, Reading
-from services.ingest.merge import merge
+from services.ingest.merge import gained, merge
 from services.ingest.message import Received, Rejection
 from services.store.readings import Staged, Stored
 
@@ -94,6 +94,8 @@ class Met:
     """New rows: device id, reading, when it was received."""
     updates: list[Staged] = field(default_factory=list)
     """What stored rows become."""
+    gained: list[Staged] = field(default_factory=list)
+    """What they lacked before."""
     merged: int = 0
     """Readings merged into another one."""
     duplicates: int = 0
@@ -142,6 +144,7 @@ class Meeting:
                 new[key] = suspect.unit.reading, suspect.unit.message.received_at
         met.late = [(key[0], reading, received_at) for key, (reading, received_at) in new.items()]
         met.updates = [Staged(key[0], reading) for key, reading in updated.items()]
+        met.gained = [Staged(key[0], gained(in_database[key], reading)) for key, reading in updated.items()]
         return met
 
     def _meet(self, met: Met, before: Reading, suspect: Suspect) -> Reading:

@@ -1,10 +1,11 @@
-"""One formula over many devices: the arrays of its conversions, and the memory of their registers."""
+"""One formula over many devices: the arrays of its conversions, and what is remembered of their devices."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -15,12 +16,20 @@ from services.domain.formulas import Formula
 from services.domain.ledger.hours import HOUR_US, BoolArray, IntArray
 from services.domain.ledger.registers import movements, too_much
 from services.domain.quantities import NAMES, Kind
+from services.ingest.gauges import (
+    ABSENT,
+    UNKNOWN_US,
+    Entries,
+    Gauge,
+    Last,
+    Remembered,
+    Runs,
+    Sent,
+    runs_of,
+    was_sent,
+)
 
-UNKNOWN_US: Final = np.iinfo(np.int64).min
-"""No time: nothing is remembered of a register."""
 _NO_MEMBER: Final = -1
-ABSENT: Final = -1
-"""Column of a quantity that the kind has not: the last of a matrix, which is all NaN."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,23 +45,23 @@ class Member:
     max_per_h: float | None
     interval_us: int
     hold_us: int
+    """How far apart two readings of a register may be to be neighbours."""
+    gauge_hold_us: int
+    """How long the value of a gauge holds; 0 where for its own instant alone."""
     replaced_us: int
     """When the register was last replaced; UNKNOWN_US where never."""
 
 
-class Entries(NamedTuple):
-    """Which rows of a batch go through which members of a group: parallel, a member's rows ascending."""
+class Rates(NamedTuple):
+    """What a group's readings emit, for the entries that bring something of their conversion's own."""
 
-    rows: IntArray
-    members: IntArray
-
-
-class Registers(NamedTuple):
-    """What to remember of registers, once the readings are committed: parallel arrays."""
-
-    members: IntArray
-    times_us: IntArray
-    values: FloatArray
+    entries: Entries
+    co2_kg_per_h: FloatArray
+    """NaN where unknown."""
+    co2e_kg_per_h: FloatArray
+    """NaN where unknown."""
+    registers: Last
+    gauges: list[Last]
 
 
 class Group:
@@ -98,6 +107,8 @@ class Group:
         used = np.concatenate([self._register, self._direct, *self._inputs])
         self.columns = frozenset(used[used != ABSENT].tolist())
         """The columns of the kind that these conversions look at."""
+        gauge_hold_us = np.array([member.gauge_hold_us for member in members], np.int64)
+        self._gauges = [Gauge(columns, gauge_hold_us) for columns in (self._direct, *self._inputs)]
         self._layers = _layers(self.device_ids)
         self.last_us = np.full(len(members), UNKNOWN_US, np.int64)
         self.last_value = np.full(len(members), np.nan)
@@ -108,7 +119,9 @@ class Group:
         found = [np.take(layer, device_ids, mode="clip") for layer in self._layers]
         rows = [np.flatnonzero(members != _NO_MEMBER) for members in found]
         members = [of_layer[chosen] for of_layer, chosen in zip(found, rows, strict=True)]
-        return Entries(np.concatenate(rows), np.concatenate(members))
+        all_rows, all_members = np.concatenate(rows), np.concatenate(members)
+        order = np.argsort(all_members, kind="stable")
+        return Entries(all_rows[order], all_members[order])
 
     def wanted(self, entries: Entries, values: FloatArray) -> list[int]:
         """The members whose last register value must be looked up: unknown, never asked for, and needed."""
@@ -117,53 +130,66 @@ class Group:
         needed = unknown & np.isnan(values[rows, self._direct[members]])
         return sorted(set(members[needed].tolist()))
 
-    def convert(
-        self, entries: Entries, values: FloatArray, counting: FloatArray, times_us: IntArray
-    ) -> tuple[FloatArray, FloatArray, Registers]:
-        """kg CO2/h and kg CO2e/h of each entry, NaN where unknown, and what to remember.
+    def convert(self, entries: Entries, sent: Sent, times_us: IntArray) -> Rates:
+        """What the readings of these entries emit. Remembers nothing yet."""
+        runs = runs_of(entries, times_us)
+        direct, *inputs = [gauge.show(entries, runs, sent) for gauge in self._gauges]
+        moved, registers, counted = self._movement_per_h(entries, runs, sent)
+        held = [shown.values for shown in inputs]
+        activity = self._evaluate(direct.values, held, entries.members, self._direct_params)
+        # What a register did up to now says more than a rate that is held from before.
+        some = np.flatnonzero(~direct.now & ~np.isnan(moved))
+        if some.size:
+            activity[some] = self._evaluate(
+                moved[some], [each[some] for each in held], entries.members[some], self._params
+            )
+        own = np.logical_or.reduce([direct.sent, counted, *(shown.sent for shown in inputs)])
+        if not own.all():
+            entries, activity = Entries(entries.rows[own], entries.members[own]), activity[own]
+        co2, co2e = (activity * factor[entries.members] for factor in (self._co2, self._co2e))
+        return Rates(entries, co2, co2e, registers, [direct.last, *(shown.last for shown in inputs)])
 
-        `values` are the valid ones, `counting` those that count in a register (also the manual ones), by row
-        and column of the kind.
-        """
-        rows, members = entries
-        x = values[rows, self._direct[members]]
-        activity = self._evaluate(x, entries, values, self._direct_params)
-        moved, registers = self._movement_per_h(entries, counting, times_us)
-        by_register = np.isnan(x) & ~np.isnan(moved)
-        if by_register.any():
-            some = Entries(rows[by_register], members[by_register])
-            activity[by_register] = self._evaluate(moved[by_register], some, values, self._params)
-        return activity * self._co2[members], activity * self._co2e[members], registers
-
-    def remember(self, registers: Registers) -> None:
-        """Note the last values of registers."""
+    def remember(self, rates: Rates) -> None:
+        """The readings are committed: note the last values of registers and gauges."""
+        registers = rates.registers
         self.last_us[registers.members] = registers.times_us
         self.last_value[registers.members] = registers.values
+        for gauge, last in zip(self._gauges, rates.gauges, strict=True):
+            gauge.remember(last)
+
+    def remembered_gauges(self) -> Iterator[tuple[tuple[int, int], tuple[int, float]]]:
+        """What is remembered of gauges, by device id and column."""
+        return chain.from_iterable(gauge.remembered(self.device_ids) for gauge in self._gauges)
+
+    def take_over_gauges(self, found: Remembered) -> None:
+        """Remember of gauges what another group of this kind did."""
+        for gauge in self._gauges:
+            gauge.take_over(self.device_ids, found)
 
     def _evaluate(
-        self, x: FloatArray, entries: Entries, values: FloatArray, params: FloatArray
+        self, x: FloatArray, inputs: Sequence[FloatArray], members: IntArray, params: FloatArray
     ) -> FloatArray:
-        rows, members = entries
-        inputs = [values[rows, columns[members]] for columns in self._inputs]
         return self._formula.evaluate(x, inputs, [each[members] for each in params])
 
-    def _movement_per_h(
-        self, entries: Entries, counting: FloatArray, times_us: IntArray
-    ) -> tuple[FloatArray, Registers]:
-        """The movement per hour from each register value to the next of the same member."""
+    def _movement_per_h(self, entries: Entries, runs: Runs, sent: Sent) -> tuple[FloatArray, Last, BoolArray]:
+        """The movement per hour from each register value to the next of the same member, and where a reading
+        says something of a register.
+        """
         per_h = np.full(len(entries.rows), np.nan)
-        value = counting[entries.rows, self._register[entries.members]]
-        shown = np.flatnonzero(self._is_register[entries.members] & ~np.isnan(value))
+        column = self._register[entries.members]
+        value = sent.counting[entries.rows, column]
+        is_register = self._is_register[entries.members]
+        said = is_register & was_sent(entries, column, value, sent.silenced)
+        shown = np.flatnonzero(is_register & ~np.isnan(value))
         if shown.size == 0:
-            return per_h, Registers(shown, shown, np.empty(0))
-        shown = shown[np.argsort(entries.members[shown], kind="stable")]
-        member, value, time = entries.members[shown], value[shown], times_us[entries.rows[shown]]
+            return per_h, Last(shown, shown, np.empty(0)), said
+        member, value, time = runs.members[shown], value[shown], runs.times_us[shown]
         first = np.r_[True, member[1:] != member[:-1]]
         before = np.where(first, self.last_value[member], np.r_[np.nan, value[:-1]])
         since = np.where(first, self.last_us[member], np.r_[UNKNOWN_US, time[:-1]])
         per_h[shown] = self._steps_per_h(member, before, value, since, time)
         last = np.r_[first[1:], True]
-        return per_h, Registers(member[last], time[last], value[last])
+        return per_h, Last(member[last], time[last], value[last]), said
 
     def _steps_per_h(
         self, member: IntArray, before: FloatArray, value: FloatArray, since: IntArray, time: IntArray

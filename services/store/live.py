@@ -1,4 +1,4 @@
-"""The live stream of emissions: written with the readings, never restated."""
+"""The live stream of emissions: written with the readings, restated only by the rest of their own reading."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from services.domain.ledger.hours import from_us
 from services.store.binary_copy import HEADER, TRAILER, Column, encode, floats, instants, integers, text
 from services.store.pool import Connection
 
@@ -33,6 +34,15 @@ COPY core.live_emission (source_id, device_id, time, basis, co2_kg_per_h, co2e_k
 FROM STDIN (FORMAT binary)
 """
 
+# The least and the last instant are constants to the planner, so that it sees few chunks.
+_DELETE = """
+DELETE FROM core.live_emission l
+USING unnest(%(source_ids)s::integer[], %(device_ids)s::integer[], %(times)s::timestamptz[])
+    AS gone (source_id, device_id, time)
+WHERE l.source_id = gone.source_id AND l.device_id = gone.device_id AND l.time = gone.time
+    AND l.time BETWEEN %(first)s AND %(last)s
+"""
+
 _STATE = """
 SELECT (SELECT coalesce(max(version_id), 0) FROM core.registry_version),
     (SELECT coalesce(max(factor_id), 0) FROM core.factor),
@@ -47,6 +57,23 @@ async def copy_live(connection: Connection, blocks: Iterable[LiveBlock]) -> None
         for block in blocks:
             await copy.write(encode(_columns(block)))
         await copy.write(TRAILER)
+
+
+async def delete_live(connection: Connection, blocks: Iterable[LiveBlock]) -> None:
+    """Take back what these devices emitted at these instants through these sources: it is written anew."""
+    for block in blocks:
+        times = [from_us(time_us) for time_us in block.times_us.tolist()]
+        if times:
+            await connection.execute(
+                _DELETE,
+                {
+                    "source_ids": block.source_ids.tolist(),
+                    "device_ids": block.device_ids.tolist(),
+                    "times": times,
+                    "first": min(times),
+                    "last": max(times),
+                },
+            )
 
 
 def _columns(block: LiveBlock) -> list[Column]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -78,6 +79,16 @@ def registry(**meter_facts: Any) -> Registry:
     )
 
 
+def line_gas(**facts: Any) -> Registry:
+    """The gas meter measures at line conditions."""
+    document = registry().model_dump(by_alias=True, exclude_unset=True)
+    device = document["sites"]["site"]["devices"]["flowmeter/gas"]["facts"][0]
+    device |= {"energy_quantity": "flow_m3_h", "pressure_reference": "absolute"} | facts
+    source = document["sites"]["site"]["sources"]["gas"]["facts"][0]
+    source["quantity"] = "flow_m3_h"
+    return Registry.model_validate(document)
+
+
 def converter(document: Registry | None = None) -> LiveConverter:
     return LiveConverter(References(document or registry(), FACTORS, IDS, SOURCES), NOW)
 
@@ -89,7 +100,7 @@ def factor(source: str, document: Registry | None = None) -> float:
     return found[0].factor.co2_kg_per_unit
 
 
-def reading(device: DeviceKey, second: float, status: int = 0, **values: float) -> Reading:
+def reading(device: DeviceKey, second: float, status: int = 0, **values: float | None) -> Reading:
     measured = tuple(values.get(name) for name in NAMES[device.kind])
     return Reading(device, NOW + timedelta(seconds=second), None, measured, status)
 
@@ -174,6 +185,48 @@ def test_only_what_counts_counts() -> None:
     assert found == [None, None, pytest.approx(120 * per_h), None, pytest.approx(60 * per_h)]
 
 
+def test_what_is_not_named_holds_for_three_intervals() -> None:
+    gas = line_gas()
+    live = converter(gas)
+    full = rates(reading(GAS, 0, flow_m3_h=10.0, temperature_c=20.0, pressure_kpa=100.0), live=live)
+    parts = rates(
+        reading(GAS, 60, flow_m3_h=20.0),
+        reading(GAS, 120, temperature_c=20.0),
+        reading(GAS, 120 + 1, return_temperature_c=20.0),  # nothing of it: no row
+        reading(GAS, 180, pressure_kpa=100.0, temperature_c=20.0),
+        reading(GAS, 240, temperature_c=20.0),  # the flow is of 180 s ago
+        reading(GAS, 241, temperature_c=20.0),  # and now of more than 3 intervals
+        reading(GAS, 300, flow_m3_h=10.0),
+        live=live,
+    )
+    (rate,) = full
+    assert rate is not None
+    twice = pytest.approx(2 * rate)
+    assert parts == [twice, twice, twice, twice, None, pytest.approx(rate)]
+
+
+def test_what_is_not_valid_holds_nothing() -> None:
+    live = converter(line_gas())
+    everything: dict[str, Any] = {"flow_m3_h": 10.0, "temperature_c": 20.0, "pressure_kpa": 100.0}
+    word = reading(GAS, 60, flow_m3_h=10.0)._replace(quantity_status='{"pressure_kpa":"fault"}')
+    found = rates(
+        reading(GAS, 0, **everything), word, reading(GAS, 120, flow_m3_h=10.0), reading(GAS, 121), live=live
+    )
+    assert [rate is None for rate in found] == [False, True, True]
+    assert [rate is None for rate in rates(reading(GAS, 130, pressure_kpa=100.0), live=live)] == [False]
+
+
+def test_a_mean_over_an_interval_holds_for_its_own_instant_alone() -> None:
+    live = converter(line_gas(gauges="interval_mean"))
+    together = reading(GAS, 0, flow_m3_h=10.0, temperature_c=20.0, pressure_kpa=100.0)
+    found = [
+        *rates(together, live=live),
+        *rates(reading(GAS, 60, flow_m3_h=10.0, temperature_c=20.0), live=live),
+        *rates(reading(GAS, 60, pressure_kpa=100.0), live=live),
+    ]
+    assert [rate is None for rate in found] == [False, True, False]
+
+
 def test_status_by_quantity() -> None:
     odd = reading(METER, 0, power_kw=1.0, voltage_v=230.0)._replace(quantity_status='{"voltage_v":"fault"}')
     bad = reading(METER, 30, power_kw=1.0, voltage_v=230.0)._replace(quantity_status='{"power_kw":"fault"}')
@@ -223,6 +276,7 @@ STEPS = st.lists(
         st.sampled_from([10, 30, 95]),
         st.none() | st.floats(0, 999),
         st.none() | st.floats(0, 50),
+        st.none() | st.just(230.0),
         st.sampled_from([0, 0, FAULT, MANUAL]),
     ),
     min_size=1,
@@ -234,9 +288,10 @@ STEPS = st.lists(
 @given(STEPS, st.integers(1, 5))
 def test_batches_make_no_difference(steps: list[tuple[Any, ...]], size: int) -> None:
     readings, second = [], 0
-    for device, wait, energy, power, status in steps:
+    for device, wait, energy, power, voltage, status in steps:
         second += wait
-        readings.append(reading(device, second, status, energy_import_kwh=energy, power_kw=power))
+        sent = {"energy_import_kwh": energy, "power_kw": power, "voltage_v": voltage}
+        readings.append(reading(device, second, status, **sent))
     together = converter()
     in_batches = converter()
     cut = [
@@ -271,7 +326,8 @@ def test_written_with_the_readings(database_url: str, database: Database) -> Non
                 message("site", at(60, energy_import_kwh=5), "main"),
             )
             await ingest.write(message("site", at(75, power_kw=2), "main"))  # late: no rate
-            await ingest.write(message("site", at(60, power_kw=3), "main"))  # merged: no rate
+            await ingest.write(message("site", at(90, voltage_v=3), "main"))  # merged, not the newest
+            await ingest.write(message("site", at(60, voltage_v=3), "main"))  # merged, but nothing of power
         async with Ingest(database_url) as ingest:  # finds the register of the one before
             await ingest.write(
                 message("site", at(30, energy_import_kwh=6), "main"),
@@ -282,8 +338,40 @@ def test_written_with_the_readings(database_url: str, database: Database) -> Non
     kg = factor("power")
     assert live_rows(database) == [
         (90, "power", pytest.approx(kg)),
-        (60, "power", None),
+        (60, "power", pytest.approx(kg)),  # what it showed before holds
         (30, "power", pytest.approx(120 * kg)),
+    ]
+
+
+def test_the_rest_of_the_newest_reading_completes_its_rate(
+    role_url: Callable[[str], str], database_url: str, database: Database
+) -> None:
+    apply(database_url, registry())
+
+    async def steps() -> None:
+        async with Ingest(role_url("carbonflow_ingest")) as ingest:
+            await ingest.write(message("site", at(90, power_kw=1), "main"))
+            await ingest.write(message("site", at(60, energy_import_kwh=5), "main"))
+            await ingest.write(message("site", at(60, power_kw=3), "main"))
+            await ingest.write(message("site", at(60, power_kw=3, current_a=1), "main"))
+            await ingest.write(message("site", at(30, power_kw=5), "main"))
+            await ingest.write(message("site", at(30, energy_import_kwh=6), "main"))
+            await ingest.write(message("site", at(60, frequency_hz=50), "main"))
+        async with Ingest(database_url) as ingest:
+            await ingest.write(message("site", at(30, power_factor=1), "main"))
+            await ingest.write(message("site", at(15, energy_import_kwh=6.5), "main"))
+            await ingest.write(
+                message("site", at(15, power_kw=8), "main"), message("site", at(5, power_kw=9), "main")
+            )
+
+    asyncio.run(steps())
+    kg = factor("power")
+    assert live_rows(database) == [
+        (90, "power", pytest.approx(kg)),
+        (60, "power", pytest.approx(3 * kg)),
+        (30, "power", pytest.approx(5 * kg)),
+        (15, "power", pytest.approx(120 * kg)),  # a newer one was there already when the rest came
+        (5, "power", pytest.approx(9 * kg)),
     ]
 
 
