@@ -57,6 +57,8 @@ def _show(outcome: Outcome) -> None:
         say(f"{count:6}  {name}")
     say(f"{outcome.verdict.unknown} units were sent without an acknowledgement: they may be there, or not")
     say(f"{outcome.verdict.in_order} readings that surely came in order have to have a live emission")
+    for line in outcome.notes:
+        say(line)
     for line in report(outcome.verdict):
         say(line)
 

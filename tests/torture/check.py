@@ -31,6 +31,8 @@ class Sighting(NamedTuple):
     """None where it is no reading."""
     cells: Cells
     text: str
+    message: tuple[int, int]
+    """Which record, and the number of the message in it."""
 
 
 @dataclass(slots=True)
@@ -42,6 +44,8 @@ class Verdict:
     unknown: int = 0
     """Units sent of which no acknowledgement is known: they may be there, or not."""
     lost: list[str] = field(default_factory=list)
+    lost_messages: list[tuple[int, int]] = field(default_factory=list)
+    """The messages of the lost units: which record, and the number in it."""
     doubled: list[str] = field(default_factory=list)
     in_order: int = 0
     """Readings that surely came in order, each of which must have a live row."""
@@ -54,10 +58,10 @@ class Verdict:
         return not (self.lost or self.doubled or self.wrong)
 
 
-def compare(records: Iterable[Record], observed: Observed) -> Verdict:
-    """Judge."""
+def compare(records: Iterable[Record], observed: Observed, *, loss_expected: bool = False) -> Verdict:
+    """Judge. Where loss is expected, what depends on the order of arrival cannot be judged."""
     records = list(records)
-    sightings = [sighting for record in records for sighting in _sightings(record)]
+    sightings = [sighting for number, record in enumerate(records) for sighting in _sightings(number, record)]
     verdict = Verdict(
         published=sum(sighting.acknowledged for sighting in sightings),
         unknown=sum(not sighting.acknowledged for sighting in sightings),
@@ -70,7 +74,7 @@ def compare(records: Iterable[Record], observed: Observed) -> Verdict:
     _doubles(verdict, observed)
     _readings(verdict, sightings, observed)
     _letters(verdict, sightings, observed)
-    _live(verdict, records, observed)
+    _live(verdict, [] if loss_expected else records, observed)
     _account(verdict, sightings, observed)
     gone = sum(record.without_subscriber for record in records)
     if gone:
@@ -78,13 +82,14 @@ def compare(records: Iterable[Record], observed: Observed) -> Verdict:
     return verdict
 
 
-def _sightings(record: Record) -> Iterator[Sighting]:
+def _sightings(number: int, record: Record) -> Iterator[Sighting]:
     for sent in record.sent:
         acknowledged = sent.number in record.acknowledged
         for raw, text, want in zip(sent.units, sent.texts, sent.wants, strict=True):
             letter = Letter(sent.topic, sha256(raw).digest())
             key, cells = _reading(sent, text) if want in (STORED, EITHER) else (None, {})
-            yield Sighting(letter, want, acknowledged, key, cells, f"{sent.topic} {text[:160]}")
+            shown = f"{sent.topic} {text[:160]}"
+            yield Sighting(letter, want, acknowledged, key, cells, shown, (number, sent.number))
 
 
 def _reading(sent: Sent, text: str) -> tuple[Key, Cells]:
@@ -115,6 +120,7 @@ def _fate(verdict: Verdict, sighting: Sighting, observed: Observed, contradicted
         return
     if not stored and not reasons:
         verdict.lost.append(f"{sighting.want}: {sighting.text}")
+        verdict.lost_messages.append(sighting.message)
     elif reasons and sighting.want == STORED and sighting.key not in contradicted:
         verdict.wrong.append(f"rejected ({reasons[0]}), though it is good: {sighting.text}")
     elif reasons and sighting.want not in (STORED, EITHER) and reasons[0] != sighting.want:

@@ -52,7 +52,7 @@ class World:
 
     @property
     def kills(self) -> int:
-        """Ingest killed and the database stopped hard."""
+        """Ingest killed and the database stopped hard; the broker killed, where that is measured."""
         return sum(count for name, count in self.faults.items() if name.startswith("kill "))
 
     async def running_ingest(self) -> Ingest:

@@ -67,6 +67,8 @@ class Outcome:
     verdict: Verdict = field(default_factory=Verdict)
     observed: Observed = field(default_factory=Observed)
     seconds: float = 0.0
+    notes: list[str] = field(default_factory=list)
+    """What else is to be told."""
 
     @property
     def line(self) -> dict[str, int]:
@@ -237,12 +239,16 @@ class Torture:
         sent = Sent(0, f"telemetry/v1/{_MARKER_SITE}/meter/last", (text,), (STORED,))
         return sent, Key(_MARKER_SITE, "meter", "last", now)
 
-    async def compare(self) -> tuple[Verdict, Observed]:
+    def newest_acknowledged(self) -> list[int]:
+        """The highest number of an acknowledged message in each journal."""
+        return [max(read(path).acknowledged, default=-1) for path in self.journals]
+
+    async def compare(self, *, loss_expected: bool) -> tuple[Verdict, Observed]:
         """What the journals say against what the database has."""
         records = [read(path) for path in (*self.journals, self._marker_journal)]
         records = [record for record in records if record.sent]
         observed = await asyncio.to_thread(observe, self.servers.database_url, INGEST_CLIENT)
-        verdict = compare(records, observed)
+        verdict = compare(records, observed, loss_expected=loss_expected)
         verdict.wrong += self.world.wrong
         for log in sorted(self.logs.glob("ingest-*.log")):
             if logged(log)[0]:
@@ -325,7 +331,7 @@ async def _faults(torture: Torture) -> None:
         shown.cancel()
 
 
-async def finish(torture: Torture, seconds: float) -> Outcome:
+async def finish(torture: Torture, seconds: float, *, loss_expected: bool = False) -> Outcome:
     """Let all end and compare."""
     try:
         await torture.quiet()
@@ -333,5 +339,5 @@ async def finish(torture: Torture, seconds: float) -> Outcome:
     except (TimeoutError, probe.ProbeError) as error:
         torture.world.wrong.append(str(error))
     say(f"drained: {await torture.progress()}")
-    verdict, observed = await torture.compare()
+    verdict, observed = await torture.compare(loss_expected=loss_expected)
     return Outcome(torture.world, verdict, observed, seconds)
