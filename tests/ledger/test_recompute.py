@@ -418,3 +418,12 @@ async def test_a_flickering_register_gives_the_same_rows_whatever_the_order(
     database.at_most(100)
     await deliver(database, rows, chance)
     assert await database.ledger() == at_once
+
+
+async def test_a_high_mark_is_remembered_from_round_to_round(database: Database) -> None:
+    await database.apply({"s": FLICKERING})
+    for hour, value in enumerate([101.0, 100.0, 100.0, 100.0, 100.0, 101.0, 102.0]):
+        await database.receive([reading(METER, 3600 * hour, energy_import_kwh=value)])
+        await database.run()
+    query = "SELECT consumption FROM core.device_hour WHERE consumption IS NOT NULL ORDER BY hour"
+    assert await database.fetch(query) == [(0.0,)] * 5 + [(1.0,)]

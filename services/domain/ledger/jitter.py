@@ -9,7 +9,7 @@ import numpy as np
 
 from services.domain.arrays import FloatArray
 from services.domain.ledger.hours import BoolArray, IntArray
-from services.domain.ledger.registers import KindArray, MovementKind, within_resolution
+from services.domain.ledger.registers import KindArray, MovementKind, highest_jitter
 
 
 class Marks(NamedTuple):
@@ -46,11 +46,11 @@ def high_marks(
     first = np.maximum(_run_begins(kind, replaced), np.searchsorted(position, position - memory_us))
     back = np.full(len(position), -1)
     back[jitter + 1] = jitter
+    highest = highest_jitter(arriving, resolution)
     mark, left = arriving.copy(), leaving.copy()
     for at in np.flatnonzero(np.maximum.accumulate(back) >= first).tolist():
         shown = leaving[first[at] : at]
-        near = shown[within_resolution(arriving[at], shown, resolution[at])]
-        mark[at] = max(arriving[at], near.max(initial=-np.inf))
+        mark[at] = shown[shown <= highest[at]].max(initial=arriving[at])
         fell[at] = mark[at] < left[at - 1] and bool((shown == left[at - 1]).any())
         left[at] = leaving[at] if replaced[at] else mark[at]
     return Marks(mark, left, fell)

@@ -65,7 +65,7 @@ def movements(
     # Comparisons with NaN are false: without a modulus nothing rolls over, without a resolution nothing
     # jitters.
     rolled = back & (previous > _NEARLY_FULL * modulus) & (current < _NEARLY_EMPTY * modulus)
-    jitter = back & ~rolled & within_resolution(current, previous, resolution)
+    jitter = back & ~rolled & (previous <= highest_jitter(current, resolution))
     amount = np.where(rolled, amount + modulus, np.where(jitter, 0.0, amount))
     kind[rolled] = MovementKind.ROLLOVER
     kind[jitter] = MovementKind.JITTER
@@ -74,10 +74,10 @@ def movements(
     return np.where(unexplained, np.nan, amount), kind
 
 
-def within_resolution(low: FloatArray, high: FloatArray, resolution: FloatArray) -> npt.NDArray[np.bool_]:
-    """Where `high` is above `low` by the resolution at most; nowhere where that is NaN."""
-    noise = _BINARY_NOISE * np.maximum(np.abs(low), np.abs(high))
-    return np.asarray(high - low <= resolution + noise, np.bool_)
+def highest_jitter(low: FloatArray, resolution: FloatArray) -> FloatArray:
+    """The most from which a register may have come down to `low` within its resolution; NaN without one."""
+    high = low + resolution
+    return high + _BINARY_NOISE * np.maximum(np.abs(low), np.abs(high))
 
 
 def too_much(
