@@ -26,6 +26,7 @@ from services.ingest.mqtt import Subscriber, broker_at
 from services.ingest.reference import Reference
 from services.ingest.write import Writer
 from services.settings import Settings
+from services.store.access import check_access
 from services.store.backoff import Backoff
 
 DRAIN_S: Final = 8.0
@@ -52,8 +53,8 @@ class Ingest:
             batch_readings=settings.batch_max_readings, batch_age_s=settings.batch_max_age_ms / 1000
         )
         random = Random()
-        database = settings.database_url.get_secret_value()
-        client = settings.ingest_client_id
+        self._database = database = settings.database_url.get_secret_value()
+        self._client = client = settings.ingest_client_id
         self._metrics = Metrics()
         self._inbox = Inbox(Decoder(limits), window)
         self._links = [Link(database, f"{client} write"), Link(database, f"{client} reference")]
@@ -101,11 +102,12 @@ class Ingest:
         }
 
     async def run(self) -> None:
-        """Serve until `stop`. Raises IngestError."""
+        """Serve until `stop`. Raises IngestError, and AccessRefusedError at the start."""
+        await check_access(self._database, name=self._client, writes="core.ingest_total")
         try:
             async with asyncio.TaskGroup() as tasks:
                 running = [
-                    tasks.create_task(self._serve_http(), name="http"),
+                    tasks.create_task(self._server.listen_and_serve(), name="http"),
                     tasks.create_task(self._reference.run(), name="reference"),
                     tasks.create_task(self._subscriber.run(), name="mqtt"),
                     tasks.create_task(self._write(), name="write"),
@@ -134,15 +136,6 @@ class Ingest:
         await self._reference.loaded.wait()
         await self._writer.run()
 
-    async def _serve_http(self) -> None:
-        try:
-            await self._server.serve()
-        except SystemExit:
-            config = self._server.config
-            raise IngestError(
-                f"The HTTP port {config.host}:{config.port} is taken: set CARBONFLOW_INGEST_HTTP_PORT."
-            ) from None
-
     async def _drain(self) -> None:
         self._log.info("stopping", in_flight=self._inbox.messages)
         self._subscriber.stop_reading()
@@ -155,7 +148,7 @@ class Ingest:
 
 
 async def serve(settings: Settings) -> None:
-    """Run ingest until SIGTERM or SIGINT; a second one ends it at once. Raises IngestError."""
+    """Run ingest until SIGTERM or SIGINT; a second one ends it at once. Raises as `Ingest.run` does."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(_GC_THRESHOLD, 20, 100)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -11,6 +13,8 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+
+from services.ingest.errors import IngestError
 
 Problems = Callable[[], dict[str, str | None]]
 """What ingest needs, and why it does not have it, in a sentence; None where it does."""
@@ -49,6 +53,22 @@ class Server(uvicorn.Server):
         super().__init__(
             uvicorn.Config(app, host=host, port=port, log_config=None, access_log=False, lifespan="off")
         )
+
+    async def listen_and_serve(self) -> None:
+        """Serve until told to exit. Raises IngestError where the port cannot be had."""
+        # Opened here: uvicorn would log a port that is taken, and end the process.
+        host, port = self.config.host, self.config.port
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        try:
+            listening = socket.create_server((host, port), family=family, backlog=self.config.backlog)
+        except OSError as error:
+            taken = error.errno == errno.EADDRINUSE
+            what = "is taken" if taken else f"cannot be had ({error.strerror})"
+            raise IngestError(
+                f"The HTTP port {host}:{port} {what}: set CARBONFLOW_INGEST_HTTP_PORT."
+            ) from None
+        with listening:
+            await self.serve(sockets=[listening])
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

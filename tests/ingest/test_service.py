@@ -6,13 +6,16 @@ import json
 import signal
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from urllib.parse import urlsplit, urlunsplit
 from urllib.request import urlopen
 
 import pytest
+from psycopg import sql
 
+from tests.conftest import with_database
 from tests.ingest.conftest import Database, Publisher, Service, ago, until
 
 
@@ -56,10 +59,9 @@ def test_every_outcome_is_stored_and_counted(
     assert database.rows(
         "SELECT voltage_v, power_kw, extra::text FROM core.reading_meter WHERE voltage_v IS NOT NULL"
     ) == [(230, 1, '{"fw":"1.2"}')]
-    assert dict(database.rows("SELECT device, state FROM api.devices WHERE state IS NOT NULL")) == {
-        "m1": "online",
-        "s1": "offline",
-    }
+    states = "SELECT device, state FROM api.devices WHERE state IS NOT NULL"
+    until(lambda: len(database.rows(states)) == 2, "both states are noted")
+    assert dict(database.rows(states)) == {"m1": "online", "s1": "offline"}
     large = database.rows("SELECT payload_bytes, payload FROM core.dead_letter WHERE reason = 'too_large'")
     assert sorted(large) == [(300_000, b"x" * 4096), (1_000_000, b"y" * 4096)]
     with urlopen(service.url("/metrics")) as answer:
@@ -182,6 +184,32 @@ def test_a_refused_user_is_a_sentence(service: Service, mqtt_url: str) -> None:
     assert "wrong-secret" not in log
 
 
+@pytest.mark.parametrize("wrong", ["user", "database", "rights"])
+def test_a_database_that_refuses_is_a_sentence(
+    service: Service, database_url: str, role_url: Callable[[str], str], wrong: str
+) -> None:
+    refused = {
+        "user": database_url.replace(urlsplit(database_url).password or "", "wrong-secret"),
+        "database": with_database(database_url, "no_such_database"),
+        "rights": role_url("carbonflow_ops"),
+    }
+    service.launch(CARBONFLOW_DATABASE_URL=refused[wrong])
+    assert service.wait() == 1
+    (line,) = service.log.read_text().splitlines()
+    assert line.startswith("The database ")
+    assert "wrong-secret" not in line
+
+
+def test_a_taken_port_is_a_sentence(service: Service) -> None:
+    port = int(service.environment["CARBONFLOW_INGEST_HTTP_PORT"])
+    with socket.create_server(("127.0.0.1", port)):
+        service.launch()
+        assert service.wait() == 1
+    last = service.log.read_text().splitlines()[-1]
+    assert last == f"The HTTP port 127.0.0.1:{port} is taken: set CARBONFLOW_INGEST_HTTP_PORT."
+    assert "bind" not in service.log.read_text()
+
+
 def test_a_second_signal_ends_it_at_once(
     service: Service, publisher: Publisher, database: Database, site_id: str
 ) -> None:
@@ -216,6 +244,8 @@ class Proxy:
         self._open = False
         for pair in self._pairs:
             for end in pair:
+                with suppress(OSError):
+                    end.shutdown(socket.SHUT_RDWR)  # close alone waits for the thread that reads
                 end.close()
         self._pairs.clear()
 
@@ -334,3 +364,20 @@ def test_it_waits_for_the_database_at_the_start(
     assert "Traceback" not in service.log.read_text()
     with urlopen(service.url("/readyz")) as answer:
         assert json.loads(answer.read()) == {"ready": True, "broker": "ok", "database": "ok"}
+
+
+def test_a_refusal_while_it_runs_is_waited_for(
+    service: Service, publisher: Publisher, database: Database, site_id: str, role_url: Callable[[str], str]
+) -> None:
+    proxy = Proxy(role_url("carbonflow_ingest"))
+    name = sql.Identifier(urlsplit(service.environment["CARBONFLOW_DATABASE_URL"]).path.lstrip("/"))
+    service.start(CARBONFLOW_DATABASE_URL=proxy.url)
+    database.connection.execute(sql.SQL("REVOKE CONNECT ON DATABASE {} FROM PUBLIC").format(name))
+    proxy.cut()
+    proxy.mend()
+    publisher.publish(meter(site_id), {"ts": ago(5), "power_kw": 1})
+    until(lambda: "lacks a right" in service.log.read_text(), "it is refused, and says so")
+    database.connection.execute(sql.SQL("GRANT CONNECT ON DATABASE {} TO PUBLIC").format(name))
+    until(lambda: database.totals()["stored"] == 1, "it is stored")
+    assert service.stop() == 0
+    proxy.close()
