@@ -146,7 +146,7 @@ class Decoder:
         if len(texts) > MAX_ELEMENTS:
             return (Rejected(_wrong_length(len(texts)), message, None),)
         return [
-            _unit(_of_element(position, self._single(wire, text, message.received_at)), message, position)
+            _unit(self._single(wire, text, message.received_at), message, position)
             for position, text in enumerate(texts)
         ]
 
@@ -227,6 +227,8 @@ class Decoder:
 def _unit(content: Reading | Rejection, message: Message, position: int | None) -> Unit:
     if isinstance(content, Reading):
         return _new(Received, (content, message, position))
+    if position is not None:
+        content = Rejection(content.reason, f"Element {position}: {content.detail}")
     return Rejected(content, message, position)
 
 
@@ -269,12 +271,6 @@ def _extra(fields: dict[str, object]) -> str | None:
         return None
     text = to_json(fields, inf_nan_mode="strings")
     return text.decode() if len(text) <= MAX_EXTRA_BYTES else f"{DROPPED_EXTRA}{len(text)}}}"
-
-
-def _of_element(position: int, content: Reading | Rejection) -> Reading | Rejection:
-    if isinstance(content, Reading):
-        return content
-    return Rejection(content.reason, f"Element {position}: {content.detail}")
 
 
 def _too_large(message: Message) -> Rejection:

@@ -90,13 +90,18 @@ def _quantity(wanted: Quantity, error: ErrorDetails, payload: bytes) -> Rejectio
     if error["type"] in _RANGE_ERRORS:
         return Rejection(
             Reason.OUT_OF_RANGE,
-            f"{what}, outside {wanted.minimum:g} to {wanted.maximum:g} {wanted.unit}: "
+            f"{what}, outside {wanted.minimum:g} to {wanted.maximum:g}{_unit(wanted)}: "
             "check the device, its scaling and its unit.",
         )
     if error["type"] == "finite_number" and b"Infinity" not in payload and b"NaN" not in payload:
         return Rejection(Reason.OUT_OF_RANGE, f"{wanted.name} is too large a number: check the device.")
     form = "true or false" if wanted.boolean else "a finite number without quotes"
     return Rejection(Reason.BAD_FIELD, f"{what}: send {form}, or null where it was not measured.")
+
+
+def _unit(of: Quantity) -> str:
+    """The unit as it follows a number: nothing where there is none."""
+    return "" if of.unit == "1" else f" {of.unit}"
 
 
 def _what(value: object) -> str:

@@ -145,7 +145,8 @@ def test_payloads_that_are_no_readings(payload: bytes, reason: Reason) -> None:
         ({"ts": TS, "power_kw": 1, "status": 3}, Reason.BAD_FIELD, "status"),
         ({"ts": TS, "power_kw": 1, "status": {"power_kw": "x"}}, Reason.BAD_FIELD, "status of power_kw"),
         ({"ts": TS, "energy_import_kwh": -1}, Reason.OUT_OF_RANGE, "energy_import_kwh"),
-        ({"ts": TS, "power_factor": 1.0001}, Reason.OUT_OF_RANGE, "-1 to 1"),
+        ({"ts": TS, "power_factor": 1.0001}, Reason.OUT_OF_RANGE, "1.0001, outside -1 to 1: "),
+        ({"ts": TS, "frequency_hz": -1}, Reason.OUT_OF_RANGE, "outside 0 to 1000 Hz: "),
         ({"ts": TS, "power_kw": 1e16}, Reason.OUT_OF_RANGE, "power_kw"),
         ({"ts": "2026-03-01T12:05:00.000001Z", "power_kw": 1}, Reason.FUTURE, "clock"),
         ({"ts": "9999-12-31T23:59:59-12:00", "power_kw": 1}, Reason.FUTURE, "clock"),
@@ -239,11 +240,14 @@ def test_a_bad_element_does_not_touch_the_others() -> None:
         b"7",
         b'{"ts":"2026-03-01T11:01:00Z","power_kw":3,"note":"],[\\"\\ud800"}',
         b'{"power_kw":4}',
+        b'{"ts":"2020-03-01T11:00:00Z","power_kw":5}',
     ]
     found = units(b" [" + b" , ".join(texts) + b"]")
-    assert [unit.position for unit in found] == [0, 1, 2, 3, 4]
+    assert [unit.position for unit in found] == [0, 1, 2, 3, 4, 5]
     reasons = [unit.rejection.reason if isinstance(unit, Rejected) else None for unit in found]
-    assert reasons == [None, Reason.BAD_FIELD, Reason.BAD_FIELD, None, Reason.BAD_TIMESTAMP]
+    assert reasons == [
+        None, Reason.BAD_FIELD, Reason.BAD_FIELD, None, Reason.BAD_TIMESTAMP, Reason.TOO_OLD
+    ]  # fmt: skip
     assert isinstance(found[1], Rejected)
     assert found[1].rejection.detail.startswith("Element 1: power_kw is the string")
     assert elements(found[0].message.payload) == texts
@@ -282,6 +286,16 @@ def test_quotes_without_end_take_no_time_to_refuse() -> None:
     assert rejection(b"[" + b'\\"' * 120_000).reason is Reason.NOT_JSON
     assert rejection(b'["' + b'\\"' * 120_000).reason is Reason.NOT_JSON
     assert time.process_time() - began < 5
+
+
+@pytest.mark.parametrize("more", ["", ',"note":1'])
+def test_an_element_out_of_time_is_named(more: str) -> None:
+    readings = [
+        f'{{"ts":"{ts}","power_kw":1{more}}}' for ts in (TS, "2020-03-01T11:00:00Z", "2026-03-02T00:00:00Z")
+    ]
+    found = units(f"[{','.join(readings)}]".encode())
+    details = [unit.rejection.detail for unit in found if isinstance(unit, Rejected)]
+    assert [detail[:13] for detail in details] == ["Element 1: ts", "Element 2: ts"]
 
 
 def test_an_array_of_a_thousand_is_taken_and_duplicates_stay_units() -> None:
