@@ -56,7 +56,8 @@ def _show(outcome: Outcome) -> None:
     for name, count in sorted(outcome.world.faults.items()):
         say(f"{count:6}  {name}")
     say(f"{outcome.verdict.unknown} units were sent without an acknowledgement: they may be there, or not")
-    say(f"{outcome.verdict.in_order} readings that surely came in order have to have a live emission")
+    if outcome.verdict.in_order:
+        say(f"{outcome.verdict.in_order} readings surely came in order: each must have its live emissions")
     for line in outcome.notes:
         say(line)
     for line in report(outcome.verdict):
