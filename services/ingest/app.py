@@ -59,9 +59,6 @@ class Ingest:
         self._inbox = Inbox(Decoder(limits), window)
         self._links = [Link(database, f"{client} write"), Link(database, f"{client} reference")]
         self._reference = Reference(self._links[1], clock)
-        self._writer = Writer(
-            self._links[0], client, self._inbox, self._reference, self._metrics, Backoff(random)
-        )
         self._subscriber = Subscriber(
             broker,
             SessionOptions(
@@ -74,6 +71,15 @@ class Ingest:
             self._inbox,
             Backoff(random),
             clock,
+        )
+        self._writer = Writer(
+            self._links[0],
+            client,
+            self._inbox,
+            self._reference,
+            self._metrics,
+            Backoff(random),
+            self._subscriber.publish,
         )
         self._inbox.on_room = self._subscriber.resume
         self._server = Server(

@@ -18,6 +18,9 @@ from services.ingest.message import Message
 SESSION_FOR_EVER: Final = 0xFFFFFFFF
 """Session Expiry Interval (MQTT 5, 3.1.2.11.2): the session never expires by itself."""
 _SUBSCRIBE_ID: Final = 1
+_UNSENT_BYTES: Final = 256 * 1024
+"""How much the broker may leave unread before results are dropped; acknowledgements wait behind it."""
+_ANY_SIZE: Final = 2**31
 _FIRST_ERROR: Final = 0x80
 _PUBACK: Final = 0x4002
 """Packet type and remaining length of a PUBACK without reason code (MQTT 5, 3.4); the packet id follows."""
@@ -90,6 +93,7 @@ class Connection(asyncio.Protocol):
         self._heard_at = self._loop.time()
         self._paused = False
         self._leaving = False
+        self._largest = _ANY_SIZE
         self.session_present = False
         self.connected: asyncio.Future[None] = self._loop.create_future()
         self.subscribed: asyncio.Future[None] = self._loop.create_future()
@@ -155,6 +159,19 @@ class Connection(asyncio.Protocol):
             frames[:, 1] = packet_ids
             self._transport.write(frames.tobytes())
 
+    def publish(self, topic: str, payload: bytes) -> bool:
+        """Publish at QoS 0, not retained. False where it was dropped: not connected, the broker is slow to
+        read, or takes no packets so large.
+        """
+        transport = self._transport
+        if transport is None or transport.is_closing() or not self.subscribed.done():
+            return False
+        packet = mqtt5.PublishPacket(topic, payload).write()
+        if len(packet) > self._largest or transport.get_write_buffer_size() > _UNSENT_BYTES:
+            return False
+        transport.write(packet)
+        return True
+
     def resume(self) -> None:
         """There is room again."""
         if self._paused and self._transport is not None and not self._transport.is_closing():
@@ -205,6 +222,7 @@ class Connection(asyncio.Protocol):
                 self._fail(ConnectionLostError(f"{sentence}."))
             return
         self.session_present = packet.session_present
+        self._largest = packet.max_packet_size or _ANY_SIZE
         if not self.connected.done():
             self.connected.set_result(None)
         if packet.server_keep_alive is not None:

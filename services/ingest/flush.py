@@ -77,6 +77,8 @@ class Account:
     rejected: Counter[Reason] = field(default_factory=Counter)
     refused: list[tuple[Decoded, Rejection]] = field(default_factory=list)
     """What was rejected and why; also what counts as a duplicate, because its dead letter is kept already."""
+    repeated: list[Decoded] = field(default_factory=list)
+    """What counts as a duplicate."""
     with_unknown_fields: int = 0
     unknown_fields_dropped: int = 0
     ids: dict[DeviceKey, int] = field(default_factory=dict)
@@ -224,7 +226,8 @@ class Flush:
         """Count what became of the readings, and which quarter hours they touched."""
         account = self._account
         account.stored += len(part.readings) + len(met.late) + met.merged
-        account.duplicate += met.duplicates
+        account.duplicate += len(met.duplicates)
+        account.repeated += met.duplicates
         account.refused += met.conflicts
         for reading in part.readings:
             if reading.extra is not None:
@@ -259,6 +262,12 @@ class Flush:
         made = [letters.of(unit, rejection) for unit, rejection in self._account.refused]
         kept = await keep_dead_letters(self._connection, self._client, made)
         self._account.rejected = Counter(Reason(letter.reason) for letter in kept)
+        new = {id(letter) for letter in kept}
+        self._account.repeated += [
+            unit
+            for (unit, _), letter in zip(self._account.refused, made, strict=True)
+            if id(letter) not in new
+        ]
         self._account.duplicate += len(made) - len(kept)
 
     async def _write_totals(self) -> None:

@@ -6,7 +6,7 @@ from hashlib import sha256
 
 from services.domain.outcome import Reason
 from services.ingest.json_text import elements
-from services.ingest.message import KEPT_BYTES, Decoded, Message, Rejection
+from services.ingest.message import KEPT_BYTES, Decoded, Rejection
 from services.store.dead_letters import DeadLetter
 
 
@@ -19,7 +19,7 @@ class Letters:
     def of(self, unit: Decoded, rejection: Rejection) -> DeadLetter:
         """The dead letter of a unit: of an element of an array, it holds that element."""
         message = unit.message
-        payload = self._payload(message, unit.position)
+        payload = self.payload(unit)
         length, digest = message.cut or (len(payload), sha256(payload).digest())
         if rejection.reason is Reason.TOO_LARGE:
             payload = payload[:KEPT_BYTES]
@@ -33,7 +33,9 @@ class Letters:
             payload_sha256=digest,
         )
 
-    def _payload(self, message: Message, position: int | None) -> bytes:
+    def payload(self, unit: Decoded) -> bytes:
+        """The text of a unit. The caller keeps its message alive."""
+        message, position = unit.message, unit.position
         if position is None:
             return message.payload
         if id(message) not in self._elements:

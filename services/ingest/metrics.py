@@ -35,6 +35,11 @@ class Metrics:
             "unknown_fields_dropped", "Readings whose unknown fields were too large to keep"
         )
         self.retries = self._counter("retries", "Transactions that failed and are tried again")
+        self.results = self._counter("results", "Messages that told devices what became of their readings")
+        self.results_dropped = self._counter(
+            "results_dropped",
+            "Such messages that were dropped: the broker was away, or slow to read",
+        )
         self._batch = Histogram(
             "carbonflow_ingest_batch_readings",
             "Units in one transaction",

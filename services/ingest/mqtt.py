@@ -98,6 +98,10 @@ class Subscriber:
         if self._connection is not None and not self._leaving:
             self._connection.resume()
 
+    def publish(self, topic: str, payload: bytes) -> bool:
+        """Publish at QoS 0; False where it was dropped."""
+        return self._connection is not None and self._connection.publish(topic, payload)
+
     async def _serve(self) -> None:
         """One connection, from its beginning to its end. Returns only by an exception."""
         await self._receiver.wait_for_room()

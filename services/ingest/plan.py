@@ -98,7 +98,7 @@ class Met:
     """What they lacked before."""
     merged: int = 0
     """Readings merged into another one."""
-    duplicates: int = 0
+    duplicates: list[Received] = field(default_factory=list)
     conflicts: list[tuple[Received, Rejection]] = field(default_factory=list)
 
 
@@ -128,7 +128,7 @@ class Meeting:
         for suspect in self._part.suspects:
             key = suspect.key
             if id(suspect) in same:
-                met.duplicates += 1
+                met.duplicates.append(suspect.unit)
             elif key in self._rows:
                 row = self._rows[key]
                 self._part.readings[row] = self._meet(met, self._part.readings[row], suspect)
@@ -151,7 +151,7 @@ class Meeting:
         outcome, reading, contradicts = merge(before, suspect.unit.reading)
         match outcome:
             case Outcome.DUPLICATE:
-                met.duplicates += 1
+                met.duplicates.append(suspect.unit)
             case Outcome.STORED:
                 met.merged += 1
             case Outcome.REJECTED:

@@ -14,6 +14,7 @@ from services.domain.factors import FactorBook
 from services.domain.registry.model import Registry
 from services.ingest.convert import LiveConverter, References, next_change
 from services.ingest.link import Link
+from services.ingest.results import Listeners, listeners
 from services.store.errors import StoreError, explain
 from services.store.factors import load_factors
 from services.store.live import reference_state
@@ -36,6 +37,8 @@ class Reference:
         nothing = References(Registry(version=1), FactorBook(()), {}, {})
         self.live = LiveConverter(nothing, clock())
         """Converts by what is in force."""
+        self.listeners: Listeners = {}
+        """The devices that want to be told what became of their readings."""
         self.loaded = asyncio.Event()
         """Set once registry and factors were read."""
         self.problem: str | None = "The database has not been reached yet."
@@ -79,5 +82,6 @@ class Reference:
         live = LiveConverter(references, now)
         live.inherit(self.live)
         self.live = live
+        self.listeners = listeners(registry, now)
         self._valid_until = next_change(registry, factors, now, now + _LOOK_AHEAD)
         self._log.info("registry loaded", version=version, valid_until=self._valid_until.isoformat())

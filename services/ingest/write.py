@@ -19,12 +19,17 @@ from services.ingest.link import Link
 from services.ingest.message import Decoded, Rejected, Rejection
 from services.ingest.metrics import Metrics
 from services.ingest.reference import Reference
+from services.ingest.results import Publish, Results
 from services.ingest.topics import shown
 from services.store.backoff import Backoff
 from services.store.errors import Failure, classify, explain
 
 # A second look at what is stored settles it, unless others write the same devices all the time.
 _LOOKS: Final = 3
+
+
+def _nowhere(_topic: str, _payload: bytes) -> bool:
+    return False
 
 
 class Writer:
@@ -38,6 +43,7 @@ class Writer:
         reference: Reference,
         metrics: Metrics,
         backoff: Backoff,
+        publish: Publish = _nowhere,
     ) -> None:
         self._link = link
         self._client = client
@@ -45,7 +51,9 @@ class Writer:
         self._reference = reference
         self._metrics = metrics
         self._backoff = backoff
+        self._publish = publish
         self._known = Known()
+        self._results = Results()
         self._log = structlog.get_logger("write")
         self.problem: str | None = None
         """Why nothing can be written now, in a sentence."""
@@ -58,6 +66,7 @@ class Writer:
             if batch.source is not None:
                 batch.source.acknowledge(batch.packet_ids)
             self._inbox.done(batch)
+            self._tell()
 
     async def write(self, units: Sequence[Decoded]) -> None:
         """Write units, each exactly once, however long the database is away and whatever a row is like."""
@@ -91,6 +100,7 @@ class Writer:
                 await self._wait(error)
             else:
                 self._written(account, len(units), time.perf_counter() - started)
+                self._results.note(units, account, self._reference.listeners)
                 return
 
     async def _transaction(self, units: Sequence[Decoded]) -> Account:
@@ -107,6 +117,12 @@ class Writer:
         if self.problem is not None:
             self._log.info("database back")
             self.problem = None
+
+    def _tell(self) -> None:
+        """Tell devices what became of their readings. What the broker does not take now is dropped."""
+        for topic, payload in self._results.take():
+            published = self._publish(topic, payload)
+            (self._metrics.results if published else self._metrics.results_dropped).inc()
 
     async def _wait(self, error: psycopg.Error) -> None:
         self.problem = explain(error)
