@@ -346,3 +346,40 @@ def test_addresses() -> None:
     assert secure.tls is not None
     assert secure.tls.check_hostname
     assert broker_at("mqtts://host").port == 8883
+
+
+def test_results_are_dropped_where_the_broker_cannot_take_them() -> None:
+    read_on = asyncio.Event()
+    acknowledged = asyncio.Event()
+    published = [0]
+
+    async def script(peer: Peer) -> None:
+        await peer.packet()
+        peer.send(mqtt5.ConnAckPacket(max_packet_size=100_100).write())
+        await peer.packet()
+        peer.send(mqtt5.SubAckPacket(1, [SubAckReasonCode.GRANTED_QOS_AT_LEAST_ONCE]).write())
+        await read_on.wait()
+        while True:
+            match await peer.packet():
+                case mqtt5.PublishPacket():
+                    published[0] += 1
+                case mqtt5.PubAckPacket():
+                    acknowledged.set()
+
+    async def steps() -> None:
+        async with connected(script, Sink()) as connection:
+            assert not connection.publish("t/result", b"too early")
+            await connection.subscribed
+            assert not connection.publish("t/result", b"x" * 100_101)
+            sent = 0
+            while connection.publish("t/result", b"x" * 100_000):
+                sent += 1
+                assert sent < 10_000
+            connection.acknowledge([7])  # goes on
+            read_on.set()
+            await acknowledged.wait()
+            assert published[0] == sent
+            assert connection.publish("t/result", b"again")
+        assert not connection.publish("t/result", b"too late")
+
+    asyncio.run(steps())
