@@ -134,7 +134,7 @@ class Writer:
     async def _refuse(self, unit: Decoded, error: psycopg.Error) -> None:
         """This one is what the database does not take: it becomes a dead letter."""
         self._log.error("refused by the database", problem=explain(error), sqlstate=error.sqlstate)
-        await self._until_written([Rejected(_blame(error), unit.message, unit.position)])
+        await self._until_written([Rejected(blame(error), unit.message, unit.position)])
 
 
 def _only_rejected(units: Sequence[Decoded]) -> bool:
@@ -142,7 +142,8 @@ def _only_rejected(units: Sequence[Decoded]) -> bool:
     return len(units) == 1 and isinstance(units[0], Rejected)
 
 
-def _blame(error: psycopg.Error) -> Rejection:
+def blame(error: psycopg.Error) -> Rejection:
+    """The rejection of a unit that the database does not take."""
     unstorable = isinstance(error, CheckViolation | NumericValueOutOfRange)
     first_line = str(error).strip().partition("\n")[0]
     return Rejection(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from hashlib import sha256
 from typing import Any, NamedTuple
@@ -31,6 +31,16 @@ class DeadLetter(NamedTuple):
         """What makes a redelivered rejection the same: its topic and payload."""
         topic = self.topic.encode("utf-8", "surrogatepass")
         return sha256(len(topic).to_bytes(4, "big") + topic + self.payload_sha256).digest()
+
+
+class ReplayableLetter(NamedTuple):
+    """What a replay needs of a dead letter."""
+
+    received_at: datetime
+    topic: str
+    payload: bytes
+    payload_bytes: int
+    payload_sha256: bytes
 
 
 class KeptLetter(NamedTuple):
@@ -75,6 +85,33 @@ WHERE (%(reason)s::text IS NULL OR reason = %(reason)s)
 GROUP BY reason
 ORDER BY count(*) DESC, reason
 """
+
+_FIND_OPEN = """
+SELECT dead_letter_id
+FROM core.dead_letter
+WHERE replayed_at IS NULL
+    AND CASE WHEN %(ids)s::bigint[] IS NULL THEN accepted_at IS NULL ELSE dead_letter_id = ANY (%(ids)s) END
+    AND (%(reason)s::text IS NULL OR reason = %(reason)s)
+    AND (%(since)s::timestamptz IS NULL OR received_at >= %(since)s)
+ORDER BY dead_letter_id
+"""
+
+_LOCK_OPEN = """
+SELECT received_at, topic, payload, payload_bytes, payload_sha256
+FROM core.dead_letter
+WHERE dead_letter_id = %s AND replayed_at IS NULL
+FOR UPDATE SKIP LOCKED
+"""
+
+_MARK_REPLAYED = "UPDATE core.dead_letter SET replayed_at = now() WHERE dead_letter_id = %s"
+
+_ACCEPT = """
+UPDATE core.dead_letter SET accepted_at = now()
+WHERE dead_letter_id = ANY (%s) AND accepted_at IS NULL AND replayed_at IS NULL
+RETURNING dead_letter_id
+"""
+
+_WHICH_EXIST = "SELECT dead_letter_id FROM core.dead_letter WHERE dead_letter_id = ANY (%s)"
 
 _EXISTS = "SELECT EXISTS (SELECT FROM core.dead_letter WHERE key = %s)"
 
@@ -122,3 +159,40 @@ async def count_dead_letters(
     """How many dead letters there are by reason, most frequent first."""
     cursor = await connection.execute(_COUNT, {"reason": reason, "since": since})
     return dict(await cursor.fetchall())
+
+
+async def find_open_letters(
+    connection: Connection,
+    *,
+    ids: Collection[int] | None = None,
+    reason: str | None = None,
+    since: datetime | None = None,
+) -> list[int]:
+    """The ids of dead letters that were not replayed, ascending; accepted ones only where named by `ids`."""
+    wanted = None if ids is None else list(ids)
+    cursor = await connection.execute(_FIND_OPEN, {"ids": wanted, "reason": reason, "since": since})
+    return [letter_id for (letter_id,) in await cursor.fetchall()]
+
+
+async def lock_open_letter(connection: Connection, letter_id: int) -> ReplayableLetter | None:
+    """A dead letter, held until the transaction ends; None where it was, or is being, replayed by another."""
+    async with connection.cursor(row_factory=class_row(ReplayableLetter)) as cursor:
+        await cursor.execute(_LOCK_OPEN, [letter_id])
+        return await cursor.fetchone()
+
+
+async def mark_replayed(connection: Connection, letter_id: int) -> None:
+    """What a dead letter holds is stored."""
+    await connection.execute(_MARK_REPLAYED, [letter_id])
+
+
+async def accept_letters(connection: Connection, ids: Collection[int]) -> list[int]:
+    """Set dead letters aside as no loss. Returns the ids of those that were neither accepted nor replayed."""
+    cursor = await connection.execute(_ACCEPT, [list(ids)])
+    return sorted(letter_id for (letter_id,) in await cursor.fetchall())
+
+
+async def missing_letters(connection: Connection, ids: Collection[int]) -> list[int]:
+    """Which of these ids are of no dead letter."""
+    cursor = await connection.execute(_WHICH_EXIST, [list(ids)])
+    return sorted(set(ids) - {letter_id for (letter_id,) in await cursor.fetchall()})

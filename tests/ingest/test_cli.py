@@ -21,9 +21,10 @@ TOPIC = "telemetry/v1/site/meter/main"
 
 
 def carbonflow(
-    *arguments: str, database_url: str | None = None, given: Any = None
+    *arguments: str, database_url: str | None = None, given: Any = None, **more: str
 ) -> subprocess.CompletedProcess[str]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("CARBONFLOW_")}
+    environment |= more
     if database_url is not None:
         environment["CARBONFLOW_DATABASE_URL"] = database_url
     return subprocess.run(
