@@ -44,3 +44,21 @@ def test_the_demo_proves_itself_and_goes_on_where_it_stopped(tmp_path: Path) -> 
     assert 0 < second["stored"] < first["stored"] / 10
     for name, source in second["sources"].items():
         assert source["co2_kg"] >= first["sources"][name]["co2_kg"]
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.usefixtures("servers")
+def test_a_run_that_was_killed_is_recovered_from(tmp_path: Path) -> None:
+    killed = subprocess.Popen(
+        [sys.executable, "-m", "services.cli.main", "demo", "--dir", str(tmp_path)],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert killed.stderr is not None
+    with killed.stderr:
+        for line in killed.stderr:
+            if "the fleet publishes" in line:
+                break
+        killed.kill()
+        killed.wait()
+    assert run_demo(tmp_path, "--for", "5s")["ok"]

@@ -66,7 +66,7 @@ async def _demo(console: Console, duration: float | None, seed: int | None, wher
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     async with running(console_progress(), where) as stack:
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(number, _end, number, stop)
         console.print(f"Live board: {stack.board_url}")
         url = stack.servers.database_url

@@ -60,6 +60,9 @@ async def running(progress: Progress, where: Where) -> AsyncIterator[Stack]:
         services.stop_all(layout)  # what a killed run left
         if where.fresh:
             _forget(layout)
+        elif _under_way(layout).exists():
+            with progress.step("The last run was killed: removing what it stored, to begin anew"):
+                _forget(layout)
         servers = ensure_up(layout.root, progress, shared_packages=layout.shared_packages)
         with progress.step("Migrating the database"):
             await _carbonflow(servers, "migrate")
@@ -73,7 +76,9 @@ async def running(progress: Progress, where: Where) -> AsyncIterator[Stack]:
         )
         with progress.step("Starting ingest and analytics"):
             await _start_services(stack)
+        _under_way(layout).touch()
         yield stack
+        _under_way(layout).unlink()
 
 
 def _forget(layout: Layout) -> None:
@@ -82,6 +87,13 @@ def _forget(layout: Layout) -> None:
     for folder in (layout.postgres, layout.broker, fleet_state(layout)):
         if folder.exists():
             shutil.rmtree(folder)
+    _under_way(layout).unlink(missing_ok=True)
+
+
+def _under_way(layout: Layout) -> Path:
+    """Present while a run publishes. Where one was killed, the fleet's memory may be older than what it
+    published, and a comparison over both runs would find differences that are nobody's fault."""
+    return layout.local / "demo.running"
 
 
 def fleet_state(layout: Layout) -> Path:
