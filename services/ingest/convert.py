@@ -3,7 +3,8 @@
 Only readings newer than their device's last stored one are converted, and the rest of that one, where it
 comes in parts. The rate comes from the rate quantity where it is there and valid, else from the register's
 movement since its last value, else from the rate held from before; what a reading does not name holds as
-gauges do. Rows are never restated, but by the rest of their own reading.
+gauges do. A reading that lacks something of which nothing is held makes no row: the rest of it may. Rows are
+never restated.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ from services.ingest.message import Decoded, Received, Rejected, Rejection, Stat
 from services.ingest.plan import Meeting, Met, OfKind, Parted
 from services.store.dead_letters import keep_dead_letters
 from services.store.devices import count_new_devices, create_devices, find_devices, set_states
-from services.store.live import copy_live, delete_live
+from services.store.live import copy_live, missing_live
 from services.store.pool import Connection
 from services.store.readings import (
     Stored,
@@ -207,7 +207,7 @@ class Flush:
         return meeting.hold(stored)
 
     async def _write_live(self, fresh: Fresh, *, completes: bool = False) -> None:
-        """Write what readings emit; where they complete stored ones, instead of what those emitted."""
+        """Write what readings emit; where they complete stored ones, only what those did not tell yet."""
         selection = self._live.select(fresh)
         if selection is None:
             return
@@ -217,9 +217,10 @@ class Flush:
             )
             take(selection, lookup, found)
         converted = self._live.convert(selection)
+        blocks = converted.blocks
         if completes:
-            await delete_live(self._connection, converted.blocks)
-        await copy_live(self._connection, converted.blocks)
+            blocks = await missing_live(self._connection, blocks)
+        await copy_live(self._connection, blocks)
         self._account.live.append(converted)
 
     def _note(self, part: OfKind, times_us: IntArray, met: Met) -> None:

@@ -25,6 +25,7 @@ from services.ingest.gauges import (
     Remembered,
     Runs,
     Sent,
+    Shown,
     runs_of,
     was_sent,
 )
@@ -53,7 +54,7 @@ class Member:
 
 
 class Rates(NamedTuple):
-    """What a group's readings emit, for the entries that bring something of their conversion's own."""
+    """What a group's readings emit, for the entries that bring what their conversion needs."""
 
     entries: Entries
     co2_kg_per_h: FloatArray
@@ -143,11 +144,34 @@ class Group:
             activity[some] = self._evaluate(
                 moved[some], [each[some] for each in held], entries.members[some], self._params
             )
-        own = np.logical_or.reduce([direct.sent, counted, *(shown.sent for shown in inputs)])
-        if not own.all():
-            entries, activity = Entries(entries.rows[own], entries.members[own]), activity[own]
+        told = self._told(activity, direct, inputs, counted)
+        if not told.all():
+            entries, activity = Entries(entries.rows[told], entries.members[told]), activity[told]
         co2, co2e = (activity * factor[entries.members] for factor in (self._co2, self._co2e))
         return Rates(entries, co2, co2e, registers, [direct.last, *(shown.last for shown in inputs)])
+
+    def _told(
+        self, activity: FloatArray, direct: Shown, inputs: Sequence[Shown], counted: BoolArray
+    ) -> BoolArray:
+        """Which entries make a row: those that bring something of the conversion's own, and lack nothing.
+
+        What was sent and is not valid lacks nothing: it makes a row that is unknown.
+        """
+        quantities = [direct, *inputs]
+        own: BoolArray = np.logical_or.reduce([counted, *(shown.sent for shown in quantities)])
+        unknown = np.isnan(activity)
+        if not unknown.any():
+            return own
+        nothing = [np.isnan(shown.values) for shown in quantities]
+        spoilt = [shown.sent & is_nan for shown, is_nan in zip(quantities, nothing, strict=True)]
+        lacking = [
+            is_nan
+            for is_nan, name in zip(nothing[1:], self._formula.inputs, strict=True)
+            if name not in self._formula.optional
+        ]
+        lacks = np.logical_or.reduce([nothing[0] & ~counted, *lacking])
+        incomplete: BoolArray = unknown & lacks & ~np.logical_or.reduce(spoilt)
+        return own & ~incomplete
 
     def remember(self, rates: Rates) -> None:
         """The readings are committed: note the last values of registers and gauges."""

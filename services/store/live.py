@@ -1,4 +1,4 @@
-"""The live stream of emissions: written with the readings, restated only by the rest of their own reading."""
+"""The live stream of emissions: written with the readings, never restated."""
 
 from __future__ import annotations
 
@@ -35,12 +35,16 @@ FROM STDIN (FORMAT binary)
 """
 
 # The least and the last instant are constants to the planner, so that it sees few chunks.
-_DELETE = """
-DELETE FROM core.live_emission l
-USING unnest(%(source_ids)s::integer[], %(device_ids)s::integer[], %(times)s::timestamptz[])
-    AS gone (source_id, device_id, time)
-WHERE l.source_id = gone.source_id AND l.device_id = gone.device_id AND l.time = gone.time
-    AND l.time BETWEEN %(first)s AND %(last)s
+_MISSING = """
+SELECT wanted.position - 1
+FROM unnest(%(source_ids)s::integer[], %(device_ids)s::integer[], %(times)s::timestamptz[])
+    WITH ORDINALITY AS wanted (source_id, device_id, time, position)
+WHERE NOT EXISTS (
+    SELECT FROM core.live_emission l
+    WHERE l.source_id = wanted.source_id AND l.device_id = wanted.device_id AND l.time = wanted.time
+        AND l.time BETWEEN %(first)s AND %(last)s
+)
+ORDER BY wanted.position
 """
 
 _STATE = """
@@ -59,21 +63,39 @@ async def copy_live(connection: Connection, blocks: Iterable[LiveBlock]) -> None
         await copy.write(TRAILER)
 
 
-async def delete_live(connection: Connection, blocks: Iterable[LiveBlock]) -> None:
-    """Take back what these devices emitted at these instants through these sources: it is written anew."""
+async def missing_live(connection: Connection, blocks: Iterable[LiveBlock]) -> list[LiveBlock]:
+    """Of these rows those whose device has none yet for that source and instant."""
+    missing = []
     for block in blocks:
         times = [from_us(time_us) for time_us in block.times_us.tolist()]
-        if times:
-            await connection.execute(
-                _DELETE,
-                {
-                    "source_ids": block.source_ids.tolist(),
-                    "device_ids": block.device_ids.tolist(),
-                    "times": times,
-                    "first": min(times),
-                    "last": max(times),
-                },
-            )
+        if not times:
+            continue
+        cursor = await connection.execute(
+            _MISSING,
+            {
+                "source_ids": block.source_ids.tolist(),
+                "device_ids": block.device_ids.tolist(),
+                "times": times,
+                "first": min(times),
+                "last": max(times),
+            },
+        )
+        missing.append(_rows(block, [position for (position,) in await cursor.fetchall()]))
+    return missing
+
+
+def _rows(block: LiveBlock, positions: list[int]) -> LiveBlock:
+    """Some rows of a block."""
+    rows = np.array(positions, np.int64)
+    return LiveBlock(
+        block.source_ids[rows],
+        block.device_ids[rows],
+        block.times_us[rows],
+        block.basis,
+        block.co2_kg_per_h[rows],
+        block.co2e_kg_per_h[rows],
+        block.factor_ids[rows],
+    )
 
 
 def _columns(block: LiveBlock) -> list[Column]:

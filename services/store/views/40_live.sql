@@ -56,7 +56,7 @@ FROM core.live_emission l
 JOIN core.source s USING (source_id)
 JOIN core.device d USING (device_id);
 
-COMMENT ON VIEW api.emissions_rate IS 'The live stream as it was: the rate of each device of a source at each reading. Restated only where the rest of that reading comes.';
+COMMENT ON VIEW api.emissions_rate IS 'The live stream as it was: the rate of each device of a source at each reading. Never restated.';
 COMMENT ON COLUMN api.emissions_rate.time IS 'Device time of the reading.';
 COMMENT ON COLUMN api.emissions_rate.site IS 'Site id.';
 COMMENT ON COLUMN api.emissions_rate.source IS 'Emission source id.';
