@@ -12,7 +12,7 @@ from typing import NamedTuple
 from services.domain.outcome import Outcome
 from services.domain.quantities import NAMES
 from services.domain.reading import Reading
-from services.ingest.status import canonical, words_of
+from services.ingest.status import Values, canonical, words_of
 
 Cell = tuple[float | bool | None, str | None]
 
@@ -38,6 +38,8 @@ def merge(stored: Reading, new: Reading) -> Merge:
         new.quantity_status,
     ):
         return Merge(Outcome.DUPLICATE, stored)
+    if stored.status == new.status and stored.quantity_status is None and new.quantity_status is None:
+        return _of_one_status(stored, new)
     names = NAMES[stored.device.kind]
     before = _cells(names, stored)
     after = []
@@ -49,6 +51,22 @@ def merge(stored: Reading, new: Reading) -> Merge:
     if after == before:
         return Merge(Outcome.DUPLICATE, stored)
     return Merge(Outcome.STORED, _reading(stored, new, names, after))
+
+
+def _of_one_status(stored: Reading, new: Reading) -> Merge:
+    """The same where every value of both has the same word, as nearly always: only values can differ."""
+    values: list[float | bool | None] = []
+    for old, other in zip(stored.values, new.values, strict=True):
+        if old is None:
+            values.append(other)
+        elif other is None or other == old:
+            values.append(old)
+        else:
+            return Merge(Outcome.REJECTED, stored, NAMES[stored.device.kind][len(values)])
+    after = tuple(values)
+    if after == stored.values:
+        return Merge(Outcome.DUPLICATE, stored)
+    return Merge(Outcome.STORED, _completed(stored, new, after, stored.status, None))
 
 
 def gained(before: Reading, after: Reading) -> Reading:
@@ -76,11 +94,18 @@ def _meet(old: Cell, new: Cell) -> Cell | None:
 def _reading(stored: Reading, new: Reading, names: tuple[str, ...], cells: list[Cell]) -> Reading:
     values = tuple(value for value, _ in cells)
     words = {name: word for name, (_, word) in zip(names, cells, strict=True)}
-    status, quantity_status = canonical(names, values, words)
-    return stored._replace(
-        values=values,
-        status=status,
-        quantity_status=quantity_status,
-        seq=new.seq if stored.seq is None else stored.seq,
-        extra=new.extra if stored.extra is None else stored.extra,
+    return _completed(stored, new, values, *canonical(names, values, words))
+
+
+def _completed(
+    stored: Reading, new: Reading, values: Values, status: int, quantity_status: str | None
+) -> Reading:
+    return Reading(
+        stored.device,
+        stored.time,
+        new.seq if stored.seq is None else stored.seq,
+        values,
+        status,
+        quantity_status,
+        new.extra if stored.extra is None else stored.extra,
     )

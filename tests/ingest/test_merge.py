@@ -60,6 +60,20 @@ CASES = [
         belt({"rate_t_h": "fault"}, mass_t=1, rate_t_h=2),
     ),
     (
+        "more, of the same status",
+        belt({"mass_t": "fault"}, mass_t=1),
+        belt({"rate_t_h": "fault"}, rate_t_h=2),
+        Outcome.STORED,
+        belt({"mass_t": "fault", "rate_t_h": "fault"}, mass_t=1, rate_t_h=2),
+    ),
+    (
+        "other value of the same status",
+        belt({"mass_t": "fault"}, mass_t=1),
+        belt({"mass_t": "fault", "rate_t_h": "fault"}, mass_t=2, rate_t_h=2),
+        Outcome.REJECTED,
+        belt({"mass_t": "fault"}, mass_t=1),
+    ),
+    (
         "status of what is not measured",
         belt(mass_t=1),
         belt({"rate_t_h": "fault"}, mass_t=1),
