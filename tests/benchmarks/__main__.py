@@ -13,6 +13,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, TextIO
 
+import psycopg
 from rich.console import Console
 
 from deploy.local.errors import SetupError
@@ -114,7 +115,7 @@ def main() -> int:
         with running(LineProgress(sys.stderr)) as stack:
             machine = describe(stack, scale, arguments.repeats)
             results = asyncio.run(measure(stack, scale, benchmarks, arguments.repeats, progress))
-    except (BenchError, PublishError, SetupError) as error:
+    except (BenchError, PublishError, SetupError, psycopg.Error) as error:
         sys.stderr.write(f"{error}\n")
         return 1
     except KeyboardInterrupt:

@@ -28,6 +28,8 @@ class Scale:
     """One reading each, after each device's first."""
     arrays: int = 10_000
     """Messages of 100 readings."""
+    array_devices: int = 1_000
+    """Fewer, so that each sends several."""
     slow_messages: int = 20_000
     """For the slowest reference."""
     rows: int = 120_000
@@ -60,13 +62,15 @@ class Benchmark:
     sum_up: Callable[[dict[str, list[Sample]]], list[Result]]
 
 
-def _load(bench: Bench, messages: int, *, array: int = 0, warm_up: int) -> Load:
+def _load(bench: Bench, messages: int, array: int) -> Load:
+    """So many messages, after one of each device: what is remembered of it is part of no steady state."""
     scale = bench.scale
+    devices = scale.array_devices if array else scale.devices
     return Load(
         url=bench.stack.servers.device_mqtt_url,
-        devices=scale.devices,
+        devices=devices,
         sites=scale.sites,
-        messages=messages + warm_up,
+        messages=devices + messages,
         start_s=yesterday_s(),
         array=array,
     )
@@ -79,11 +83,9 @@ async def _drained(
     messages: int,
     array: int = 0,
 ) -> Run:
-    # Each device says something first: what is remembered of it is part of no steady state.
-    warm_up = bench.scale.devices if not array else max(bench.scale.devices // 10, 1)
     async with consumer as running:
-        load = _load(bench, messages, array=array, warm_up=warm_up)
-        run = await drain(bench.stack, running, load, warm_up, progress)
+        load = _load(bench, messages, array)
+        run = await drain(bench.stack, running, load, load.devices, progress)
         if isinstance(running, Ingest):
             await running.check(load.messages * (array or 1))
         return run

@@ -25,7 +25,7 @@ FLEET = Fleet(devices=400, sites=20)
 NOON = int(datetime(2026, 3, 1, 12, tzinfo=UTC).timestamp())
 # So small that the figures say nothing; all that is measured is.
 TINY: dict[str, Any] = {
-    "devices": 400, "sites": 20, "messages": 3_000, "arrays": 50, "slow_messages": 1_000,
+    "devices": 400, "sites": 20, "messages": 3_000, "arrays": 50, "array_devices": 40, "slow_messages": 1_000,
     "rows": 2_000, "batch": 1_000, "load_s": 1.0, "load_per_s": 200.0, "idle_probes": 2,
 }  # fmt: skip
 
