@@ -14,11 +14,12 @@ from typing import Final
 
 import structlog
 
+from services.http_server import ListenError, Server
 from services.ingest.batch import Inbox, Window
 from services.ingest.connection import BrokerRefusedError, SessionOptions, SessionTakenError
 from services.ingest.decode import Decoder
 from services.ingest.errors import IngestError
-from services.ingest.http import Server, create_app
+from services.ingest.http import create_app
 from services.ingest.link import Link
 from services.ingest.message import Limits
 from services.ingest.metrics import Metrics
@@ -86,6 +87,7 @@ class Ingest:
             create_app(self._metrics.registry, self.problems),
             settings.ingest_http_host,
             settings.ingest_http_port,
+            "CARBONFLOW_INGEST_HTTP_PORT",
         )
         self._stop = asyncio.Event()
         self._log = structlog.get_logger("ingest")
@@ -122,7 +124,7 @@ class Ingest:
                 await self._drain()
                 for task in running:
                     task.cancel()
-        except* (BrokerRefusedError, SessionTakenError, IngestError) as errors:
+        except* (BrokerRefusedError, SessionTakenError, IngestError, ListenError) as errors:
             raise IngestError(" ".join(str(error) for error in errors.exceptions)) from None
         finally:
             for link in self._links:

@@ -113,8 +113,6 @@ RETURNING dead_letter_id
 
 _WHICH_EXIST = "SELECT dead_letter_id FROM core.dead_letter WHERE dead_letter_id = ANY (%s)"
 
-_EXISTS = "SELECT EXISTS (SELECT FROM core.dead_letter WHERE key = %s)"
-
 
 async def keep_dead_letters(
     connection: Connection, client: str, letters: Sequence[DeadLetter]
@@ -135,13 +133,6 @@ async def keep_dead_letters(
     new = {key for (key,) in await cursor.fetchall()}
     first = dict(zip(reversed(keys), reversed(letters), strict=True))
     return [letter for key, letter in first.items() if key in new]
-
-
-async def has_dead_letter(connection: Connection, letter: DeadLetter) -> bool:
-    """Whether this one is kept already."""
-    cursor = await connection.execute(_EXISTS, [letter.key])
-    row = await cursor.fetchone()
-    return bool(row and row[0])
 
 
 async def list_dead_letters(
