@@ -38,6 +38,7 @@ COMMANDS: Final = MappingProxyType(
         "replay": Entry("services.cli.replay:replay", "Publish the readings of a file."),
         "registry": Entry("services.cli.registry:app", "Apply or show the registry of sites and devices."),
         "check": Entry("services.cli.check:check", "Say what would happen to a payload, storing nothing."),
+        "schema": Entry("services.cli.schema:schema", "Print the JSON Schema of a kind's payload."),
         "deadletters": Entry("services.cli.deadletters:app", "See, replay or accept dead letters."),
         "factors": Entry("services.cli.factors:app", "List the published emission factors."),
         "bench": Entry("services.cli.bench:bench", "Measure speed, latency and memory on this machine."),
