@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from datetime import datetime
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
-from typing import Any, NamedTuple
+from struct import Struct
+from typing import Final, NamedTuple
 
 from psycopg.rows import class_row
 
+from services.store.binary_copy import HEADER, TRAILER, fields_row
 from services.store.pool import Connection
 
 # Text of PostgreSQL holds no NUL.
@@ -57,15 +59,30 @@ class KeptLetter(NamedTuple):
     accepted_at: datetime | None
 
 
-_KEEP = """
+# A temporary table takes COPY, and only INSERT passes over what is kept already: together they take less than
+# half of the time of an INSERT of arrays.
+_MAKE_STAGE: Final = """
+CREATE TEMPORARY TABLE IF NOT EXISTS staged_letter ON COMMIT DELETE ROWS AS
+SELECT client, received_at, topic, reason, detail, payload, payload_bytes, payload_sha256, key
+FROM core.dead_letter
+WITH NO DATA
+"""
+_EMPTY_STAGE: Final = "DELETE FROM staged_letter"
+_COPY_STAGE: Final = "COPY staged_letter FROM STDIN (FORMAT binary)"
+_KEEP: Final = """
 INSERT INTO core.dead_letter
     (client, received_at, topic, reason, detail, payload, payload_bytes, payload_sha256, key)
-SELECT %s, letter.*
-FROM unnest(%s::timestamptz[], %s::text[], %s::text[], %s::text[], %s::bytea[], %s::bigint[], %s::bytea[],
-    %s::bytea[]) AS letter
+SELECT * FROM staged_letter
 ON CONFLICT (key) DO NOTHING
 RETURNING key
 """
+
+_EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
+"""From which PostgreSQL counts."""
+_US: Final = timedelta(microseconds=1)
+_BIGINT: Final = Struct(">q")
+_PORTION_BYTES: Final = 1024 * 1024
+"""So much is made at once of what is copied: the payloads are in memory once already."""
 
 _LIST = """
 SELECT id AS dead_letter_id, received_at, topic, reason, detail, decode(payload, 'escape') AS payload,
@@ -118,21 +135,46 @@ async def keep_dead_letters(
     connection: Connection, client: str, letters: Sequence[DeadLetter]
 ) -> list[DeadLetter]:
     """Keep dead letters of an ingest client. Returns those that were not kept already."""
-    keys = [letter.key for letter in letters]
-    columns: list[list[Any]] = [
-        [letter.received_at for letter in letters],
-        [letter.topic.translate(_NO_NUL) for letter in letters],
-        [letter.reason for letter in letters],
-        [letter.detail.translate(_NO_NUL) for letter in letters],
-        [letter.payload for letter in letters],
-        [letter.payload_bytes for letter in letters],
-        [letter.payload_sha256 for letter in letters],
-        keys,
-    ]
-    cursor = await connection.execute(_KEEP, [client, *columns], binary=True)
-    new = {key for (key,) in await cursor.fetchall()}
-    first = dict(zip(reversed(keys), reversed(letters), strict=True))
+    first: dict[bytes, DeadLetter] = {}
+    for letter in letters:
+        first.setdefault(letter.key, letter)
+    async with connection.cursor(binary=True) as cursor:
+        await cursor.execute(_MAKE_STAGE)
+        await cursor.execute(_EMPTY_STAGE)
+        async with cursor.copy(_COPY_STAGE) as copy:
+            for portion in _portions(client, first):
+                await copy.write(portion)
+        await cursor.execute(_KEEP)
+        new = {key for (key,) in await cursor.fetchall()}
     return [letter for key, letter in first.items() if key in new]
+
+
+def _portions(client: str, letters: Mapping[bytes, DeadLetter]) -> Iterator[bytes]:
+    """Dead letters by key as COPY takes them, about `_PORTION_BYTES` at a time."""
+    whose = client.encode()
+    portion, size = [HEADER], 0
+    for key, letter in letters.items():
+        row = fields_row(
+            whose,
+            _BIGINT.pack((letter.received_at - _EPOCH) // _US),
+            _text(letter.topic),
+            letter.reason.encode(),
+            _text(letter.detail),
+            letter.payload,
+            _BIGINT.pack(letter.payload_bytes),
+            letter.payload_sha256,
+            key,
+        )
+        portion.append(row)
+        size += len(row)
+        if size >= _PORTION_BYTES:
+            yield b"".join(portion)
+            portion, size = [], 0
+    yield b"".join([*portion, TRAILER])
+
+
+def _text(text: str) -> bytes:
+    return text.translate(_NO_NUL).encode("utf-8", "replace")
 
 
 async def list_dead_letters(
