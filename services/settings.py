@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
@@ -22,6 +23,12 @@ DOCUMENT: Final = Path(__file__).resolve().parents[1] / "docs" / "settings.md"
 
 Need = Literal["database_url", "mqtt_url"]
 Port = Annotated[int, Field(ge=1, le=65535)]
+
+_SITE: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+_FORMER: Final = {
+    "CARBONFLOW_INGEST_TOPIC_FILTER": "list the sites in CARBONFLOW_INGEST_SITES, or unset it for all of them"
+}
+"""Settings that were, and what to do. Who still has one must not run without it unawares."""
 
 # How alike an unknown variable's name must be to be taken for a misspelt setting; others may be not ours.
 _MISSPELT: Final = 0.9
@@ -57,6 +64,19 @@ def _mqtt_url(value: SecretStr) -> SecretStr:
     return _url(value, ("mqtt", "mqtts"))
 
 
+def _site_list(value: str) -> str:
+    sites = value.split(",")
+    for site in sites if value else ():
+        if not _SITE.fullmatch(site):
+            raise ValueError(
+                f"names the site {site!r}, which is none: write ids of a-z, 0-9, _ and -, "
+                "separated by commas and nothing else"
+            )
+        if sites.count(site) > 1:
+            raise ValueError(f"names the site {site} twice: name each once")
+    return value
+
+
 class Settings(BaseSettings):
     """All settings; the description of each is its documentation."""
 
@@ -79,8 +99,10 @@ class Settings(BaseSettings):
         description="MQTT client id of ingest: it names the session at the broker and the row of its totals, "
         "so keep it, and give each process its own",
     )
-    ingest_topic_filter: str = Field(
-        "telemetry/v1/#", min_length=1, description="What ingest subscribes; with partitions, one filter each"
+    ingest_sites: Annotated[str, AfterValidator(_site_list)] = Field(
+        "",
+        description="Sites that this ingest takes, separated by commas: its partition (docs/partitions.md); "
+        "all of them where not set",
     )
     ingest_http_host: str = Field("127.0.0.1", description="Where ingest serves health and metrics")
     ingest_http_port: Port = Field(9101, description="Port of it")
@@ -103,6 +125,11 @@ class Settings(BaseSettings):
     )
     board_refresh_s: float = Field(2.0, gt=0, le=3600, description="How often the live board is refreshed")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="What is logged")
+
+    @property
+    def sites(self) -> tuple[str, ...]:
+        """The sites that ingest takes; `#` where all."""
+        return tuple(self.ingest_sites.split(",")) if self.ingest_sites else ("#",)
 
 
 def load(*needs: Need, env_file: Path | None = Path(".env")) -> Settings:
@@ -137,8 +164,8 @@ def variable(field: str) -> str:
 
 def _misspelt(environment: Iterable[str]) -> list[str]:
     known = [variable(field) for field in Settings.model_fields]
-    problems = []
-    for name in sorted(environment):
+    problems = [f"{name} is no setting any more: {_FORMER[name]}." for name in _FORMER if name in environment]
+    for name in sorted(set(environment) - _FORMER.keys()):
         if name.startswith(PREFIX) and name not in known:
             problems += [
                 f"{name} is no setting: did you mean {close}?"
@@ -171,7 +198,7 @@ def settings_table() -> str:
 def _default(field: FieldInfo) -> str:
     if _is_secret(field):
         return "none, secret"
-    return f"`{field.default}`" if field.default is not None else "none"
+    return "none" if field.default in (None, "") else f"`{field.default}`"
 
 
 _INTRODUCTION: Final = """\

@@ -16,7 +16,7 @@ import structlog
 
 from services.http_server import ListenError, Server
 from services.ingest.batch import Inbox, Window
-from services.ingest.connection import BrokerRefusedError, SessionOptions, SessionTakenError
+from services.ingest.connection import BrokerRefusedError, SessionTakenError
 from services.ingest.decode import Decoder
 from services.ingest.errors import IngestError
 from services.ingest.http import create_app
@@ -25,6 +25,7 @@ from services.ingest.message import Limits
 from services.ingest.metrics import Metrics
 from services.ingest.mqtt import Subscriber, broker_at
 from services.ingest.reference import Reference
+from services.ingest.session import SessionOptions, topic_filters
 from services.ingest.write import Writer
 from services.settings import Settings
 from services.store.access import check_access
@@ -66,7 +67,7 @@ class Ingest:
                 client_id=client,
                 username=broker.username,
                 password=broker.password,
-                topic_filter=settings.ingest_topic_filter,
+                topic_filters=topic_filters(settings.sites),
                 receive_maximum=settings.receive_maximum,
             ),
             self._inbox,

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Final, Protocol, cast
 
 import mqtt5
 import numpy as np
-from mqtt5 import ConnAckReasonCode, DisconnectReasonCode, QoS, RetainHandling
+from mqtt5 import ConnAckReasonCode, DisconnectReasonCode
 
 from services.ingest.framing import Framer, LargePublish, MalformedError, Packet
 from services.ingest.message import Message
+from services.ingest.session import (
+    SessionOptions,
+    all_ended,
+    connect_packet,
+    refused_filter,
+    subscribe_packet,
+)
 
-SESSION_FOR_EVER: Final = 0xFFFFFFFF
-"""Session Expiry Interval (MQTT 5, 3.1.2.11.2): the session never expires by itself."""
+# We publish at QoS 0 only, so no other packet of ours has an id.
 _SUBSCRIBE_ID: Final = 1
+_UNSUBSCRIBE_ID: Final = 2
 _UNSENT_BYTES: Final = 256 * 1024
 """How much the broker may leave unread before results are dropped; acknowledgements wait behind it."""
 _ANY_SIZE: Final = 2**31
@@ -50,18 +56,6 @@ class BrokerRefusedError(Exception):
 
 class SessionTakenError(Exception):
     """Another client connected with the same client id."""
-
-
-@dataclass(frozen=True, slots=True)
-class SessionOptions:
-    """What is said to the broker."""
-
-    client_id: str
-    username: str | None
-    password: str | None
-    topic_filter: str
-    receive_maximum: int
-    keep_alive_s: int = 30
 
 
 class Receiver(Protocol):
@@ -98,23 +92,14 @@ class Connection(asyncio.Protocol):
         self.connected: asyncio.Future[None] = self._loop.create_future()
         self.subscribed: asyncio.Future[None] = self._loop.create_future()
         self.closed: asyncio.Future[None] = self._loop.create_future()
+        self._unsubscribed: asyncio.Future[bool] | None = None
 
     # What the event loop calls.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Say CONNECT. No Maximum Packet Size: the broker would drop larger messages without a word."""
+        """Say CONNECT."""
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is none by class
-        options = self._options
-        connect = mqtt5.ConnectPacket(
-            options.client_id,
-            username=options.username,
-            password=None if options.password is None else options.password.encode(),
-            clean_start=False,
-            keep_alive=options.keep_alive_s,
-            session_expiry_interval=SESSION_FOR_EVER,
-            receive_max=options.receive_maximum,
-        )
-        self._transport.write(connect.write())
+        self._transport.write(connect_packet(self._options))
 
     def data_received(self, data: bytes) -> None:
         """Hand on the messages that are complete."""
@@ -172,6 +157,15 @@ class Connection(asyncio.Protocol):
         transport.write(packet)
         return True
 
+    def unsubscribe(self, topic_filters: Iterable[str]) -> asyncio.Future[bool]:
+        """Want these no more; whether the broker has ended all of them. One at a time: while one is on its
+        way, that one is meant. While reading is paused the answer comes late.
+        """
+        if self._unsubscribed is None:
+            self._unsubscribed = self._loop.create_future()
+            self._write(mqtt5.UnsubscribePacket(_UNSUBSCRIBE_ID, list(topic_filters)).write())
+        return self._unsubscribed
+
     def resume(self) -> None:
         """There is room again."""
         if self._paused and self._transport is not None and not self._transport.is_closing():
@@ -203,6 +197,9 @@ class Connection(asyncio.Protocol):
                 self._connected(packet)
             case mqtt5.SubAckPacket():
                 self._subscribed(packet)
+            case mqtt5.UnsubAckPacket() if self._unsubscribed is not None:
+                self._unsubscribed.set_result(all_ended(packet))
+                self._unsubscribed = None
             case mqtt5.DisconnectPacket():
                 self._dismissed(packet)
             case mqtt5.PingRespPacket():
@@ -227,28 +224,15 @@ class Connection(asyncio.Protocol):
             self.connected.set_result(None)
         if packet.server_keep_alive is not None:
             self._keep_alive_s = packet.server_keep_alive
-        self._write(
-            mqtt5.SubscribePacket(
-                _SUBSCRIBE_ID,
-                [
-                    mqtt5.TopicFilter(
-                        self._options.topic_filter,
-                        max_qos=QoS.AT_LEAST_ONCE,
-                        no_local=True,
-                        retain_handling=RetainHandling.SEND_IF_SUBSCRIPTION_NOT_EXISTS,
-                    )
-                ],
-            ).write()
-        )
+        self._write(subscribe_packet(_SUBSCRIBE_ID, self._options))
         self._schedule_keep_alive()
 
     def _subscribed(self, packet: mqtt5.SubAckPacket) -> None:
-        code = packet.reason_codes[0]
-        if int(code) >= _FIRST_ERROR:
+        refused = refused_filter(self._options, packet)
+        if refused is not None:
             self._fail(
                 BrokerRefusedError(
-                    f"The broker refuses the subscription to {self._options.topic_filter} "
-                    f"({code.name.lower().replace('_', ' ')}): give the user the right to read it."
+                    f"The broker refuses the subscription to {refused}: give the user the right to read it."
                 )
             )
         elif not self.subscribed.done():
@@ -293,7 +277,7 @@ class Connection(asyncio.Protocol):
         self.abort()
 
     def _settle(self, error: Exception) -> None:
-        for future in (self.connected, self.subscribed, self.closed):
-            if not future.done():
+        for future in (self.connected, self.subscribed, self.closed, self._unsubscribed):
+            if future is not None and not future.done():
                 future.set_exception(error)
                 future.exception()  # whoever awaits it gets it; if nobody does any more, that is no fault

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -13,7 +13,8 @@ from urllib.parse import unquote, urlsplit
 
 import structlog
 
-from services.ingest.connection import Connection, ConnectionLostError, Receiver, SessionOptions
+from services.ingest.connection import Connection, ConnectionLostError, Receiver
+from services.ingest.session import SessionOptions
 from services.store.backoff import Backoff
 
 _PORTS: Final = {"mqtt": 1883, "mqtts": 8883}
@@ -102,6 +103,13 @@ class Subscriber:
         """Publish at QoS 0; False where it was dropped."""
         return self._connection is not None and self._connection.publish(topic, payload)
 
+    async def unsubscribe(self, topic_filters: Iterable[str]) -> bool:
+        """Want these no more; whether the broker has ended all of them. Raises ConnectionLostError."""
+        if self._connection is None or not self.subscribed:
+            return False
+        # Whoever waits may give up; the answer still comes, for the connection.
+        return await asyncio.shield(self._connection.unsubscribe(topic_filters))
+
     async def _serve(self) -> None:
         """One connection, from its beginning to its end. Returns only by an exception."""
         await self._receiver.wait_for_room()
@@ -115,7 +123,7 @@ class Subscriber:
             self._backoff.reset()
             self._log.info(
                 "subscribed",
-                topic_filter=self._options.topic_filter,
+                topic_filters=len(self._options.topic_filters),
                 client_id=self._options.client_id,
                 session_present=connection.session_present,
             )

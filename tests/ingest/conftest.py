@@ -220,7 +220,7 @@ def service(database_url: str, mqtt_url: str, site_id: str, tmp_path: Path) -> I
         "CARBONFLOW_DATABASE_URL": database_url,
         "CARBONFLOW_MQTT_URL": mqtt_url,
         "CARBONFLOW_INGEST_CLIENT_ID": f"ingest-{site_id}",
-        "CARBONFLOW_INGEST_TOPIC_FILTER": f"telemetry/v1/{site_id}/#",
+        "CARBONFLOW_INGEST_SITES": site_id,
         "CARBONFLOW_INGEST_HTTP_PORT": str(free_port()),
     }
     log = tmp_path / "ingest.log"

@@ -16,19 +16,19 @@ from services.ingest.connection import (
     BrokerRefusedError,
     Connection,
     ConnectionLostError,
-    SessionOptions,
     SessionTakenError,
 )
 from services.ingest.framing import Framer
 from services.ingest.message import Message
 from services.ingest.mqtt import Broker, Subscriber, broker_at
+from services.ingest.session import SessionOptions
 from services.store.backoff import Backoff
 
 OPTIONS = SessionOptions(
     client_id="test",
     username="user",
     password="secret",
-    topic_filter="telemetry/v1/#",
+    topic_filters=("telemetry/v1/#",),
     receive_maximum=123,
     keep_alive_s=1,
 )

@@ -50,7 +50,7 @@ def start_ingest(database_url: str, mqtt_url: str, tmp_path: Path) -> Iterator[S
                     "CARBONFLOW_DATABASE_URL": database_url,
                     "CARBONFLOW_MQTT_URL": mqtt_url,
                     "CARBONFLOW_INGEST_CLIENT_ID": f"ingest-{site}",
-                    "CARBONFLOW_INGEST_TOPIC_FILTER": f"telemetry/v1/{site}/#",
+                    "CARBONFLOW_INGEST_SITES": site,
                     "CARBONFLOW_INGEST_HTTP_PORT": str(free_port()),
                 },
                 log,

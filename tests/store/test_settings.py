@@ -20,7 +20,7 @@ def clean(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_defaults_need_nothing(tmp_path: Path) -> None:
     settings = load(env_file=tmp_path / "none")
-    assert settings.ingest_topic_filter == "telemetry/v1/#"
+    assert settings.sites == ("#",)
     assert (settings.ingest_http_host, settings.ingest_http_port) == ("127.0.0.1", 9101)
     assert settings.too_old_days == 400
 
@@ -89,3 +89,29 @@ def test_secrets_are_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_empty_variable_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CARBONFLOW_INGEST_HTTP_PORT", "")
     assert load(env_file=None).ingest_http_port == 9101
+
+
+def test_the_sites_of_a_partition(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CARBONFLOW_INGEST_SITES", "campus,plant-2")
+    assert load(env_file=None).sites == ("campus", "plant-2")
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "says"),
+    [
+        ("CARBONFLOW_INGEST_SITES", "campus, plant", "' plant'"),
+        ("CARBONFLOW_INGEST_SITES", "campus,", "''"),
+        ("CARBONFLOW_INGEST_SITES", "campus,#", "'#'"),
+        ("CARBONFLOW_INGEST_SITES", "campus,plant,campus", "names the site campus twice"),
+        ("CARBONFLOW_INGEST_TOPIC_FILTER", "telemetry/v1/campus/#", "CARBONFLOW_INGEST_SITES"),
+    ],
+)
+def test_a_partition_that_is_not_meant_so(
+    variable: str, value: str, says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(SettingsError) as caught:
+        load(env_file=None)
+    [line] = str(caught.value).splitlines()
+    assert line.startswith(variable)
+    assert says in line

@@ -14,9 +14,10 @@ from random import Random
 
 import uvloop
 
-from services.ingest.connection import Connection, SessionOptions
+from services.ingest.connection import Connection
 from services.ingest.message import Message
 from services.ingest.mqtt import Subscriber, broker_at
+from services.ingest.session import SessionOptions
 from services.store.backoff import Backoff
 from tests.benchmarks.peers.count import CLIENT_ID, PRINT_EVERY_S, TOPIC_FILTER, tell
 
@@ -44,7 +45,7 @@ async def run(url: str) -> None:
     """Consume for ever."""
     receiver = AtOnce()
     broker = broker_at(url)
-    options = SessionOptions(CLIENT_ID, broker.username, broker.password, TOPIC_FILTER, RECEIVE_MAXIMUM)
+    options = SessionOptions(CLIENT_ID, broker.username, broker.password, (TOPIC_FILTER,), RECEIVE_MAXIMUM)
     subscriber = Subscriber(broker, options, receiver, Backoff(Random()), lambda: datetime.now(UTC))
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(subscriber.run())
