@@ -19,11 +19,13 @@ from services.ingest.batch import Inbox, Window
 from services.ingest.connection import BrokerRefusedError, SessionTakenError
 from services.ingest.decode import Decoder
 from services.ingest.errors import IngestError
+from services.ingest.flush import Known
 from services.ingest.http import create_app
 from services.ingest.link import Link
 from services.ingest.message import Limits
 from services.ingest.metrics import Metrics
 from services.ingest.mqtt import Subscriber, broker_at
+from services.ingest.pump import Pump
 from services.ingest.reference import Reference
 from services.ingest.session import SessionOptions, topic_filters
 from services.ingest.write import Writer
@@ -34,6 +36,10 @@ from services.store.backoff import Backoff
 DRAIN_S: Final = 8.0
 """How long a stop waits for what was received to be written: less than the ten seconds after which container
 engines kill. What is not written by then is not acknowledged, and comes again."""
+
+LANES: Final = 2
+"""Connections that write at once: while one waits for the database the other makes its rows ready. More would
+gain nothing, as they share one processor."""
 
 # Readings live for one batch: with the collector's own thresholds it would search all of them for cycles, of
 # which there are none, several times for each batch.
@@ -55,12 +61,12 @@ class Ingest:
             batch_readings=settings.batch_max_readings, batch_age_s=settings.batch_max_age_ms / 1000
         )
         random = Random()
-        self._database = database = settings.database_url.get_secret_value()
+        self._database = settings.database_url.get_secret_value()
         self._client = client = settings.ingest_client_id
         self._metrics = Metrics()
-        self._inbox = Inbox(Decoder(limits), window)
-        self._links = [Link(database, f"{client} write"), Link(database, f"{client} reference")]
-        self._reference = Reference(self._links[1], clock)
+        self._links: list[Link] = []
+        self._inbox = Inbox(Decoder(limits), window, LANES)
+        self._reference = Reference(self._link("reference"), clock)
         self._subscriber = Subscriber(
             broker,
             SessionOptions(
@@ -74,15 +80,14 @@ class Ingest:
             Backoff(random),
             clock,
         )
-        self._writer = Writer(
-            self._links[0],
-            client,
-            self._inbox,
-            self._reference,
-            self._metrics,
-            Backoff(random),
-            self._subscriber.publish,
-        )
+        known = Known()
+        writers = [
+            Writer(
+                self._link(f"write {lane}"), client, known, self._reference, self._metrics, Backoff(random)
+            )
+            for lane in range(LANES)
+        ]
+        self._pump = Pump(self._inbox, writers, self._metrics, self._subscriber.publish)
         self._inbox.on_room = self._subscriber.resume
         self._server = Server(
             create_app(self._metrics.registry, self.problems),
@@ -100,6 +105,11 @@ class Ingest:
             "connected", "1 while subscribed at the broker", lambda: self._subscriber.subscribed
         )
 
+    def _link(self, what: str) -> Link:
+        link = Link(self._database, f"{self._client} {what}")
+        self._links.append(link)
+        return link
+
     def _messages(self) -> float:
         return self._inbox.messages
 
@@ -107,7 +117,7 @@ class Ingest:
         """What is missing, in a sentence each."""
         return {
             "broker": None if self._subscriber.subscribed else self._subscriber.problem,
-            "database": self._writer.problem or self._reference.problem,
+            "database": self._pump.problem or self._reference.problem,
         }
 
     async def run(self) -> None:
@@ -143,7 +153,7 @@ class Ingest:
     async def _write(self) -> None:
         # The first reading too has a live emission.
         await self._reference.loaded.wait()
-        await self._writer.run()
+        await self._pump.run()
 
     async def _drain(self) -> None:
         self._log.info("stopping", in_flight=self._inbox.messages)

@@ -1,4 +1,4 @@
-"""What has been received and is not yet acknowledged: batches for the writer, in one bounded window."""
+"""What has been received and is not yet acknowledged: batches for the writers, in one bounded window."""
 
 from __future__ import annotations
 
@@ -12,6 +12,11 @@ from typing import Final
 from services.ingest.connection import Connection
 from services.ingest.decode import Decoder
 from services.ingest.message import Decoded, Message
+from services.ingest.topics import STATE
+
+# So that an ingest which is killed soon after its start, again and again, gets on: each batch may be twice as
+# large as the one before.
+_FIRST_READINGS: Final = 500
 
 MESSAGE_BYTES: Final = 512
 """What a message takes in memory besides its payload and readings, about."""
@@ -19,13 +24,21 @@ MESSAGE_BYTES: Final = 512
 
 @dataclass(slots=True)
 class Batch:
-    """Units of whole messages of one connection, in the order they came, and what is to be acknowledged."""
+    """Units of whole messages of one connection, and what is to be acknowledged.
 
-    source: Connection | None = None
-    units: list[Decoded] = field(default_factory=list)
+    Each lane has the units of some devices, in the order they came: all of a device are in one lane.
+    """
+
+    source: Connection | None
+    lanes: list[list[Decoded]]
     packet_ids: list[int] = field(default_factory=list)
     messages: int = 0
     size_bytes: int = 0
+
+    @property
+    def units(self) -> int:
+        """How many units there are."""
+        return sum(map(len, self.lanes))
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,15 +52,16 @@ class Window:
 
 
 class Inbox:
-    """Decodes messages into batches. A batch grows while the writer is busy; an idle writer gets it at once.
+    """Decodes messages into batches. A batch grows while the writers are busy; idle ones get it at once.
 
     The window bounds memory: where it is full the sender is told, and `on_room` says when it is half empty.
     """
 
-    def __init__(self, decoder: Decoder, window: Window) -> None:
+    def __init__(self, decoder: Decoder, window: Window, lanes: int = 1) -> None:
         self._decoder = decoder
         self._window = window
-        self._open = Batch()
+        self._lanes = lanes
+        self._open = self._empty_batch(None)
         self._closed: deque[Batch] = deque()
         self._arrived = asyncio.Event()
         self._hurry = asyncio.Event()
@@ -56,6 +70,7 @@ class Inbox:
         self._room = asyncio.Event()
         self._room.set()
         self._draining = False
+        self._most = min(_FIRST_READINGS, window.batch_readings)
         self._handed_out_at = 0.0
         # Of the batches that are closed or handed out; the open one is counted by itself.
         self._readings = 0
@@ -67,7 +82,7 @@ class Inbox:
     @property
     def readings(self) -> int:
         """Units in the window."""
-        return self._readings + len(self._open.units)
+        return self._readings + self._open.units
 
     @property
     def messages(self) -> int:
@@ -85,12 +100,15 @@ class Inbox:
         if batch.source is not connection:
             batch = self._new_batch(connection)
         decode = self._decoder.decode
-        most = self._window.batch_readings
+        most, lanes = self._most, self._lanes
+        count = batch.units
         for message in messages:
             units = decode(message)
-            if len(batch.units) + len(units) > most and batch.messages:
+            count += len(units)
+            if count > most and batch.messages:
                 batch = self._new_batch(connection)
-            batch.units += units
+                count = len(units)
+            batch.lanes[lane_of(message.topic, lanes)] += units
             batch.messages += 1
             batch.size_bytes += MESSAGE_BYTES + len(message.payload)
             if message.packet_id:
@@ -121,7 +139,8 @@ class Inbox:
 
     def done(self, batch: Batch) -> None:
         """A batch was written and acknowledged: its part of the window is free."""
-        self._readings -= len(batch.units)
+        self._most = min(2 * self._most, self._window.batch_readings)
+        self._readings -= batch.units
         self._messages -= batch.messages
         self._size_bytes -= batch.size_bytes
         if self.messages == 0:
@@ -149,9 +168,17 @@ class Inbox:
         closed = self._open
         if closed.messages:
             self._closed.append(closed)
-            self._readings += len(closed.units)
+            self._readings += closed.units
             self._messages += closed.messages
             self._size_bytes += closed.size_bytes
             self._hurry.set()
-        self._open = Batch(connection)
+        self._open = self._empty_batch(connection)
         return self._open
+
+    def _empty_batch(self, connection: Connection | None) -> Batch:
+        return Batch(connection, [[] for _ in range(self._lanes)])
+
+
+def lane_of(topic: str, lanes: int) -> int:
+    """The lane of a topic: the same for all that a device says, its state too."""
+    return hash(topic if topic[-6:] != STATE else topic[:-6]) % lanes

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Final, Literal, NamedTuple, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 from services.domain.outcome import Outcome, Reason
 from services.domain.registry.facts import ended_by
@@ -14,7 +14,7 @@ from services.ingest.flush import Account
 from services.ingest.letters import Letters
 from services.ingest.message import Decoded, Received, StateUnit
 from services.ingest.timestamps import instant
-from services.ingest.topics import PREFIX
+from services.ingest.topics import PREFIX, STATE
 
 Mode: TypeAlias = Literal["rejections", "all"]
 
@@ -23,8 +23,6 @@ Listeners: TypeAlias = Mapping[str, Mode]
 
 Publish: TypeAlias = Callable[[str, bytes], bool]
 """Publishes a payload to a topic at QoS 0; False where it was dropped."""
-
-_STATE: Final = "/state"
 
 
 class _Told(NamedTuple):
@@ -57,7 +55,7 @@ class Results:
         reasons = {id(unit): rejection.reason for unit, rejection in account.refused}
         repeated = {id(unit) for unit in account.repeated}
         for unit in units:
-            topic = unit.message.topic.removesuffix(_STATE)
+            topic = unit.message.topic.removesuffix(STATE)
             mode = wanted.get(topic)
             reason = reasons.get(id(unit))
             if mode is None or (reason is None and (mode != "all" or isinstance(unit, StateUnit))):

@@ -14,6 +14,8 @@ from services.domain.reading import DeviceKey
 from services.ingest.message import Rejection
 
 PREFIX: Final = "telemetry/v1/"
+STATE: Final = "/state"
+"""How the topic of a device's state ends."""
 _ID: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 _FORM: Final = "publish to telemetry/v1/{site}/{kind}/{device}"
 _SHOWN = 100

@@ -1,4 +1,4 @@
-"""The writer: takes batches, writes each in a transaction, and only then acknowledges."""
+"""Writes units, each exactly once, whatever a row is like; says so when the database stays away."""
 
 from __future__ import annotations
 
@@ -12,14 +12,13 @@ import structlog
 from psycopg.errors import CheckViolation, NumericValueOutOfRange, UniqueViolation
 
 from services.domain.outcome import Reason
-from services.ingest.batch import Inbox
 from services.ingest.convert import keep
 from services.ingest.flush import Account, Flush, Known
 from services.ingest.link import Link
 from services.ingest.message import Decoded, Rejected, Rejection
 from services.ingest.metrics import Metrics
 from services.ingest.reference import Reference
-from services.ingest.results import Publish, Results
+from services.ingest.results import Results
 from services.ingest.topics import shown
 from services.store.backoff import Backoff
 from services.store.errors import Failure, classify, explain
@@ -28,62 +27,65 @@ from services.store.errors import Failure, classify, explain
 _LOOKS: Final = 3
 
 
-def _nowhere(_topic: str, _payload: bytes) -> bool:
-    return False
+class DatabaseAwayError(Exception):
+    """The database has been away for longer than the writer waits; `units` are not written."""
+
+    def __init__(self, problem: str, units: Sequence[Decoded]) -> None:
+        super().__init__(problem)
+        self.units = units
 
 
 class Writer:
-    """Writes and acknowledges batches in the order they came. It never gives up on one."""
+    """Writes units on one connection, in the order they came.
+
+    Writers with different devices may share what is known; each has its own connection, and waits for itself.
+    """
 
     def __init__(
         self,
         link: Link,
         client: str,
-        inbox: Inbox,
+        known: Known,
         reference: Reference,
         metrics: Metrics,
         backoff: Backoff,
-        publish: Publish = _nowhere,
     ) -> None:
         self._link = link
         self._client = client
-        self._inbox = inbox
+        self._known = known
         self._reference = reference
         self._metrics = metrics
         self._backoff = backoff
-        self._publish = publish
-        self._known = Known()
-        self._results = Results()
         self._log = structlog.get_logger("write")
+        self._failing_since = 0.0
+        self.results = Results()
+        """What devices are to be told of what was written."""
         self.problem: str | None = None
         """Why nothing can be written now, in a sentence."""
 
-    async def run(self) -> None:
-        """Serve the inbox for ever."""
-        while True:
-            batch = await self._inbox.next_batch()
-            await self.write(batch.units)
-            if batch.source is not None:
-                batch.source.acknowledge(batch.packet_ids)
-            self._inbox.done(batch)
-            self._tell()
+    async def write(self, units: Sequence[Decoded], patience_s: float | None = None) -> None:
+        """Write units, each exactly once. Where a row is to blame it is found by halving, and refused.
 
-    async def write(self, units: Sequence[Decoded]) -> None:
-        """Write units, each exactly once, however long the database is away and whatever a row is like."""
-        if not units:
-            return
-        try:
-            await self._until_written(units)
-        except psycopg.Error as error:
-            if len(units) > 1:
-                middle = len(units) // 2
-                await self.write(units[:middle])
-                await self.write(units[middle:])
-            else:
-                await self._refuse(units[0], error)
+        Raises DatabaseAwayError once the database has been away for `patience_s`; None: never.
+        """
+        todo = [units] if units else []
+        while todo:
+            part = todo.pop()
+            try:
+                await self._until_written(part, patience_s)
+            except DatabaseAwayError as error:
+                raise DatabaseAwayError(
+                    str(error), [unit for each in (part, *reversed(todo)) for unit in each]
+                ) from None
+            except psycopg.Error as error:
+                if len(part) > 1:
+                    middle = len(part) // 2
+                    todo += [part[middle:], part[:middle]]
+                else:
+                    todo.append([self._refused(part[0], error)])
 
-    async def _until_written(self, units: Sequence[Decoded]) -> None:
-        """Try until it succeeds. Raises psycopg.Error where the rows are to blame."""
+    async def _until_written(self, units: Sequence[Decoded], patience_s: float | None) -> None:
+        """Try until it succeeds. Raises psycopg.Error where the rows are to blame, and DatabaseAwayError."""
         looks = 0
         while True:
             try:
@@ -93,14 +95,14 @@ class Writer:
                 looks += 1
                 self._known.forget(units)
                 if looks >= _LOOKS:
-                    await self._wait(error)
+                    await self._wait(error, patience_s)
             except psycopg.Error as error:
                 if classify(error) is Failure.PERMANENT and not _only_rejected(units):
                     raise
-                await self._wait(error)
+                await self._wait(error, patience_s)
             else:
                 self._written(account, len(units), time.perf_counter() - started)
-                self._results.note(units, account, self._reference.listeners)
+                self.results.note(units, account, self._reference.listeners)
                 return
 
     async def _transaction(self, units: Sequence[Decoded]) -> Account:
@@ -118,23 +120,22 @@ class Writer:
             self._log.info("database back")
             self.problem = None
 
-    def _tell(self) -> None:
-        """Tell devices what became of their readings. What the broker does not take now is dropped."""
-        for topic, payload in self._results.take():
-            published = self._publish(topic, payload)
-            (self._metrics.results if published else self._metrics.results_dropped).inc()
-
-    async def _wait(self, error: psycopg.Error) -> None:
+    async def _wait(self, error: psycopg.Error, patience_s: float | None) -> None:
+        now = time.monotonic()
+        if self.problem is None:
+            self._failing_since = now
         self.problem = explain(error)
+        if patience_s is not None and now - self._failing_since >= patience_s:
+            raise DatabaseAwayError(self.problem, ())
         delay_s = self._backoff.next_s()
         self._metrics.retries.inc()
         self._log.warning("not written", problem=self.problem, retry_in_s=round(delay_s, 1))
         await asyncio.sleep(delay_s)
 
-    async def _refuse(self, unit: Decoded, error: psycopg.Error) -> None:
+    def _refused(self, unit: Decoded, error: psycopg.Error) -> Rejected:
         """This one is what the database does not take: it becomes a dead letter."""
         self._log.error("refused by the database", problem=explain(error), sqlstate=error.sqlstate)
-        await self._until_written([Rejected(blame(error), unit.message, unit.position)])
+        return Rejected(blame(error), unit.message, unit.position)
 
 
 def _only_rejected(units: Sequence[Decoded]) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from datetime import datetime
+from typing import Final
 
 from services.domain.quantities import Kind
 from services.domain.reading import DeviceKey
@@ -30,6 +31,16 @@ WHERE d.site = ANY (%s) AND d.first_seen > now() - interval '1 hour'
 GROUP BY d.site
 """
 
+# One at a time for each site, until the transaction ends: else two could both find room for the last device.
+# In the order of the keys, so that nobody waits for one who waits for him.
+_LOCK_QUOTA = """
+SELECT pg_advisory_xact_lock(%s, sites.key)
+FROM (SELECT DISTINCT hashtext(site) AS key FROM unnest(%s::text[]) AS site ORDER BY key) AS sites
+"""
+
+_QUOTA_LOCKS: Final = 0x71756F74
+"""Class of the advisory locks of sites' quotas."""
+
 _SET_STATE = """
 UPDATE core.device d
 SET state = said.state, state_at = said.at
@@ -55,7 +66,11 @@ async def create_devices(connection: Connection, keys: Collection[DeviceKey]) ->
 
 
 async def count_new_devices(connection: Connection, sites: Collection[str]) -> dict[str, int]:
-    """How many devices that the registry does not know each site got within the last hour."""
+    """How many devices that the registry does not know each site got within the last hour.
+
+    Nobody else can make devices within the quota of these sites until the transaction ends.
+    """
+    await connection.execute(_LOCK_QUOTA, [_QUOTA_LOCKS, list(sites)])
     cursor = await connection.execute(_NEW_LAST_HOUR, [list(sites)])
     return dict(await cursor.fetchall())
 

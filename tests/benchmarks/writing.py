@@ -22,8 +22,8 @@ from typing import Final, NamedTuple
 import psycopg
 import uvloop
 
-from services.ingest.batch import Inbox, Window
 from services.ingest.decode import Decoder
+from services.ingest.flush import Known
 from services.ingest.link import Link
 from services.ingest.message import Decoded, Limits, Message
 from services.ingest.metrics import Metrics
@@ -150,8 +150,7 @@ async def _ours(
     reference = Reference(links[1], lambda: datetime.now(UTC))
     if job.case == "live":
         await reference.refresh()
-    inbox = Inbox(Decoder(_LIMITS), Window(batch_readings=job.batch, batch_age_s=0.1))
-    return Writer(links[0], "bench", inbox, reference, Metrics(), Backoff(Random())).write
+    return Writer(links[0], "bench", Known(), reference, Metrics(), Backoff(Random())).write
 
 
 async def _in_turns(ours: Write, batches: list[Batch], copy: Write, others: list[Batch]) -> Rates:

@@ -45,7 +45,7 @@ def test_batches_hold_whole_messages() -> None:
         box = inbox(batch=10, age_s=0)
         assert box.receive(ONE, messages(4, 6, 3, 25, 0, 1))
         batches = await take(box, 4)
-        assert [len(batch.units) for batch in batches] == [10, 3, 25, 1]
+        assert [batch.units for batch in batches] == [10, 3, 25, 1]
         assert [batch.packet_ids for batch in batches] == [[1, 2], [3], [4], [5, 6]]
         assert {batch.source for batch in batches} == {ONE}
         assert (box.readings, box.messages) == (39, 6)
@@ -73,7 +73,7 @@ def test_qos_0_is_not_acknowledged() -> None:
         box.receive(ONE, messages(1, 2, packet_id=0))
         (batch,) = await take(box, 1)
         assert batch.packet_ids == []
-        assert len(batch.units) == 3
+        assert batch.units == 3
 
     asyncio.run(steps())
 
@@ -89,13 +89,13 @@ def test_the_first_goes_at_once_and_the_next_when_full_or_old() -> None:
         assert not done  # the last one was handed out less than a minute ago
         box.receive(ONE, messages(9, 1))
         async with asyncio.timeout(5):
-            assert len((await waiting).units) == 10
+            assert (await waiting).units == 10
         again = asyncio.create_task(box.next_batch())
         done, _ = await asyncio.wait([again], timeout=0.05)
         assert not done
         box.drain()
         async with asyncio.timeout(5):
-            assert len((await again).units) == 1
+            assert (await again).units == 1
 
     asyncio.run(steps())
 

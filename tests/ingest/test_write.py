@@ -16,8 +16,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from services.ingest import flush
-from services.ingest.batch import Inbox, Window
 from services.ingest.decode import Decoder
+from services.ingest.flush import Known
 from services.ingest.link import Link
 from services.ingest.message import Decoded, Limits, Message
 from services.ingest.metrics import Metrics
@@ -48,9 +48,8 @@ class Ingest:
         self.decoder = Decoder(LIMITS)
         self._links = [Link(url, "test write"), Link(url, "test reference")]
         self.reference = Reference(self._links[1], clock)
-        inbox = Inbox(self.decoder, Window(batch_readings=1000, batch_age_s=0.1))
         backoff = Backoff(Random(1), first_s=0.01, most_s=0.05)
-        self.writer = Writer(self._links[0], CLIENT, inbox, self.reference, Metrics(), backoff)
+        self.writer = Writer(self._links[0], CLIENT, Known(), self.reference, Metrics(), backoff)
 
     async def __aenter__(self) -> Ingest:
         await self.reference.refresh()
