@@ -8,9 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.domain.arrays import FloatArray, column
-from services.domain.formulas import BELT, FORMULAS, HJ75, HJ75_FLOW, LINEAR, ONE_WAY, Formula
+from services.domain.formulas import BELT, HJ75, HJ75_FLOW, LINEAR, ONE_WAY, Formula
+from services.domain.formulas import FORMULAS as OTHERS
+from services.domain.part75_formulas import PART75_FORMULAS
 from services.domain.quantities import QUANTITIES, Kind
 
+FORMULAS = (*OTHERS, *PART75_FORMULAS)
 _USUAL = {
     "temperature_c": (110.0, 320.0),
     "return_temperature_c": (20.0, 70.0),
@@ -20,6 +23,7 @@ _USUAL = {
     "barometric_pressure_pa": (85_000.0, 103_000.0),
     "moisture_pct": (2.0, 20.0),
     "co2_pct": (3.0, 16.0),
+    "o2_pct": (3.0, 12.0),
     "operating_fraction": (0.1, 1.0),
 }
 _PARAMS = {
@@ -28,9 +32,14 @@ _PARAMS = {
     "base_temperature_k": 293.15,
     "compressibility_ratio": 1.01,
     "only_running": 1.0,
+    "density_at_c": 15.0,
+    "expansion_per_k": 0.00084,
+    "curvature": 0.8,
     "duct_area_m2": 15.9,
     "analyser_wet": 1.0,
     "flow_wet": 0.0,
+    "fc": 1800.0,
+    "fd": 9780.0,
 }
 
 
@@ -39,6 +48,8 @@ def _sample(formula: Formula, n: int, seed: int) -> tuple[FloatArray, list[Float
     usual = dict(_USUAL)
     if "hot_water" in formula.name:
         usual["temperature_c"] = (60.0, 105.0)
+    if "liquid" in formula.name:
+        usual["temperature_c"] = (-20.0, 80.0)
     x = rng.uniform(0.0, 100.0, n)
     inputs = [rng.uniform(*usual[role], n) for role in formula.inputs]
     return x, inputs, [np.full(n, _PARAMS[name]) for name in formula.params]
