@@ -7,7 +7,11 @@ from __future__ import annotations
 
 import json
 import re
+from itertools import pairwise
 from typing import Final
+
+import numpy as np
+import numpy.typing as npt
 
 MAX_LEVELS: Final = 200
 """Objects and arrays inside each other that the wire model's parser takes, whatever is in them."""
@@ -16,17 +20,26 @@ BLANKS: Final = b" \t\n\r"
 
 # Beyond this many digits Python refuses to make an integer (sys.set_int_max_str_digits).
 _MAX_DIGITS: Final = 4300
-# A string that does not end is a token of its own, and no quantifier gives back: else what is no JSON could
-# be looked at again from each of its quotes.
-_TOKEN: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"?+|[\[\]{},]', re.DOTALL)
-_BRACKETS: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"?+|[\[\]{}]', re.DOTALL)
-_OPENING: Final = {b"]": b"[", b"}": b"{"}
+_ESCAPED: Final = re.compile(rb"\\.", re.DOTALL)
+_QUOTE, _COMMA, _END_OF_ARRAY = b'",]'
+_TO_CLOSING: Final = 2
+"""From the code of an opening bracket to that of its closing one."""
+
+_IS_BRACKET: Final = np.zeros(256, np.bool_)
+_IS_BRACKET[list(b"[]{}")] = True
+_IS_MARK: Final = _IS_BRACKET.copy()
+_IS_MARK[_COMMA] = True
+_STEP: Final = np.zeros(256, np.int32)
+_STEP[list(b"[{")] = 1
+_STEP[list(b"]}")] = -1
 
 
 def repaired(payload: bytes) -> bytes | None:
     """The same JSON as the fast parser takes it: lone surrogates become U+FFFD and integers beyond any double
     infinite. None where it is not JSON by the grammar of RFC 8259 (with NaN and Infinity) or nests too deep.
     """
+    if nests_too_deep(payload):
+        return None
     try:
         value = json.loads(payload.decode("utf-8"), parse_int=_integer)
         text = json.dumps(value, ensure_ascii=False)
@@ -44,24 +57,20 @@ def elements(array: bytes) -> list[bytes]:
 
     Raises ValueError where the array does not end, or not with the text.
     """
-    start = array.index(b"[") + 1
-    found: list[bytes] = []
-    depth = 0
-    for token in _TOKEN.finditer(array, start):
-        match token.group():
-            case b"[" | b"{":
-                depth += 1
-            case b"," if depth == 0:
-                found.append(array[start : token.start()].strip(BLANKS))
-                start = token.end()
-            case b"]" if depth == 0:
-                if array[token.end() :].strip(BLANKS):
-                    raise ValueError("something follows the array")
-                last = array[start : token.start()].strip(BLANKS)
-                return [*found, last] if found or last else []
-            case b"]" | b"}":
-                depth -= 1
-    raise ValueError("the array does not end")
+    start = array.index(b"[")
+    array = array[start:]
+    places, marks = _outside_strings(array, _IS_MARK)
+    levels = np.cumsum(_STEP[marks])
+    closed = np.flatnonzero(levels == 0)
+    if not closed.size or marks[closed[0]] != _END_OF_ARRAY:
+        raise ValueError("the array does not end")
+    last = closed[0]
+    if array[places[last] + 1 :].strip(BLANKS):
+        raise ValueError("something follows the array")
+    commas = places[:last][(marks[:last] == _COMMA) & (levels[:last] == 1)]
+    edges = [0, *commas.tolist(), int(places[last])]
+    found = [array[low + 1 : high].strip(BLANKS) for low, high in pairwise(edges)]
+    return found if found != [b""] else []
 
 
 def whole_elements(array: bytes) -> list[bytes] | None:
@@ -69,32 +78,55 @@ def whole_elements(array: bytes) -> list[bytes] | None:
 
     None where the array is no JSON. Of an element that is too deep only brackets and strings are judged.
     """
+    is_json = repaired(array) is not None
+    if not is_json and not _is_only_deep(array):
+        return None
     try:
         found = elements(array)
     except ValueError:
         return None
-    return found if all(repaired(text) is not None or _is_only_deep(text) for text in found) else None
+    whole = is_json or all(repaired(text) is not None or _is_only_deep(text) for text in found)
+    return found if whole else None
 
 
 def nests_too_deep(text: bytes) -> bool:
     """Whether more objects and arrays are open at once than the parser takes."""
-    return _levels(text)[0] > MAX_LEVELS
+    return _may_be_deep(text) and _levels(text)[0] > MAX_LEVELS
 
 
 def _is_only_deep(text: bytes) -> bool:
+    if not _may_be_deep(text):
+        return False
     deepest, balanced = _levels(text)
     return deepest > MAX_LEVELS and balanced
 
 
+def _may_be_deep(text: bytes) -> bool:
+    return text.count(b"[") + text.count(b"{") > MAX_LEVELS
+
+
 def _levels(text: bytes) -> tuple[int, bool]:
     """How many brackets are open at once at most, and whether each is closed by its own kind."""
-    opened: list[bytes] = []
-    deepest = 0
-    for token in _BRACKETS.finditer(text):
-        mark = token.group()
-        if mark in (b"[", b"{"):
-            opened.append(mark)
-            deepest = max(deepest, len(opened))
-        elif mark in _OPENING and (not opened or opened.pop() != _OPENING[mark]):
-            return deepest, False
-    return deepest, not opened
+    _, brackets = _outside_strings(text, _IS_BRACKET)
+    steps = _STEP[brackets]
+    levels = np.cumsum(steps)
+    deepest = int(levels.max(initial=0))
+    if levels.min(initial=0) < 0 or (levels.size and levels[-1]):
+        return deepest, False
+    # Of those on one level, every opening bracket is followed by the one that closes it.
+    paired = brackets[np.argsort(levels - (steps - 1) // 2, kind="stable")]
+    return deepest, bool((paired[1::2] == paired[::2] + _TO_CLOSING).all())
+
+
+def _outside_strings(
+    text: bytes, wanted: npt.NDArray[np.bool_]
+) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.uint8]]:
+    """Where the wanted characters stand outside of strings, and which. A string that does not end goes on."""
+    if b"\\" in text:
+        text = _ESCAPED.sub(b"..", text)
+    codes = np.frombuffer(text, np.uint8)
+    found = wanted[codes]
+    if b'"' in text:
+        found &= ~np.logical_xor.accumulate(codes == _QUOTE)
+    places = np.flatnonzero(found)
+    return places, codes[places]
