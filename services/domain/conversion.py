@@ -9,6 +9,7 @@ from datetime import MAXYEAR, MINYEAR, UTC, date, datetime, time
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
+from services.domain import uncertainties
 from services.domain.activity import Activity, Use, quantity_of
 from services.domain.emission_factor import EmissionFactor
 from services.domain.factors import FactorBook, Found
@@ -71,6 +72,9 @@ class Conversion:
     rate_params: tuple[float, ...]
     activity_unit: str
     factor: EmissionFactor
+    activity_uncertainty_pct: float | None = None
+    factor_uncertainty_pct: float | None = None
+    """Half widths of the 95 % interval (`uncertainties`); None is unknown."""
 
 
 def compile_conversions(
@@ -192,6 +196,8 @@ def _conversion(site_id: str, member: Member, counted: Activity, factor: Emissio
         rate_params=counted.rate_params,
         activity_unit=counted.unit,
         factor=factor,
+        activity_uncertainty_pct=uncertainties.activity_pct(member.use, counted.formula),
+        factor_uncertainty_pct=uncertainties.factor_pct(member.use, member.streams),
     )
 
 

@@ -49,7 +49,8 @@ def grouped_sum_pct(amounts: FloatArray, parts_pct: FloatArray, groups: npt.NDAr
 
 def _relative(width: FloatArray, amounts: FloatArray) -> FloatArray:
     total = np.abs(np.sum(amounts, axis=-1))
-    return np.divide(width, total, out=np.full(np.shape(total), nan), where=total > 0.0)
+    result: FloatArray = np.divide(width, total, out=np.full(np.shape(total), nan), where=total > 0.0)
+    return result
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,7 +87,9 @@ def test_two_sources_by_one_factor_share_its_error() -> None:
 
 def test_unknown_is_not_certain() -> None:
     known, unknown = summand("a", "x", 100, 3, 4), summand("b", "y", 10, math.nan, 0)
-    assert total([known, unknown]) == Uncertain(110.0, None, 100.0, pytest.approx(5.0))
+    both = total([known, unknown])
+    assert (both.amount, both.uncertainty_pct, both.assessed_amount) == (110.0, None, 100.0)
+    assert both.assessed_uncertainty_pct == pytest.approx(5.0)
     assert total([unknown]) == Uncertain(10.0, None, 0.0, None)
     assert total([]) == Uncertain(None, None, 0.0, None)
     # A boiler that stood still adds none, whatever its meter is worth.

@@ -7,6 +7,7 @@ from collections.abc import Collection
 from services.domain.registry.check_devices import check_devices, check_events
 from services.domain.registry.check_sources import check_sources
 from services.domain.registry.check_totals import check_totals
+from services.domain.registry.check_uncertainty import check_uncertainties
 from services.domain.registry.model import Registry
 from services.domain.registry.problems import Place, Problem
 from services.domain.registry.scope import FactorNames, SiteScope
@@ -23,6 +24,6 @@ def check(
     problems: list[Problem] = []
     for site_id, site in registry.sites.items():
         scope = SiteScope(("sites", site_id), site, frozenset(broken), factors)
-        for examine in (check_devices, check_events, check_sources, check_totals):
+        for examine in (check_devices, check_events, check_sources, check_totals, check_uncertainties):
             problems += examine(scope)
     return problems

@@ -91,7 +91,12 @@ class DeviceFacts(Strict):
     duct_area_m2: Positive | None = None
     gauges: Literal["instant", "interval_mean"] | None = None
     repeats_frames: bool | None = None
-    accuracy_pct: Percent | None = None
+    accuracy_pct: Percent | None = Field(
+        None, description="limit of error by the accuracy class of the whole chain, transformers included"
+    )
+    uncertainty_pct: Percent | None = Field(
+        None, description="95 % uncertainty of what it counts, as calibrated; goes before the class"
+    )
 
 
 class Device(Strict):
@@ -121,6 +126,9 @@ class FuelProperties(Strict):
 
     ncv_gj_per_unit: Positive | None = None
     carbon_content_t_per_gj: Positive | None = None
+    uncertainty_pct: Percent | None = Field(
+        None, description="95 % uncertainty of its carbon, purity and conversion included"
+    )
     oxidation_rate: Annotated[float, Field(ge=0, le=1)] | None = None
     source: str = Field(min_length=1, description="laboratory, document and date")
 
@@ -133,6 +141,18 @@ class SourceFacts(Strict):
     devices: tuple[DeviceRef, ...] | None = None
     quantity: str | None = Field(None, description="the devices' register (or rate) that is the activity")
     factor_set: str | None = None
+class Uncertainties(Strict):
+    """95 % uncertainties, half widths in per cent of the value, assessed for one source; 0 is exact. The
+    factor's is given whole, or of a fuel by its three parts."""
+
+    activity_pct: Percent | None = None
+    factor_pct: Percent | None = None
+    ncv_pct: Percent | None = None
+    carbon_content_pct: Percent | None = None
+    oxidation_rate_pct: Percent | None = None
+    source: str = Field(min_length=1, description="document, or whose judgement")
+
+
     factor_fuel: str | None = Field(None, description="the factor's fuel where it is not the carrier")
     region: str | None = Field(None, description="grid region where it is not the site's")
     factor_base_state: BaseState | None = Field(None, description="base state of a per-Nm3 factor")
@@ -157,6 +177,7 @@ class Source(Strict):
 class Area(Strict):
     name: str = ""
     type: Literal["building", "plant", "floor", "unit"] = "building"
+    uncertainty: Uncertainties | None = None
     floor_area_m2: Positive | None = None
     ended: AwareDatetime | None = None
 

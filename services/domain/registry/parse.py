@@ -26,6 +26,7 @@ from services.domain.registry.model import (
     Source,
     SourceFacts,
     Stream,
+    Uncertainties,
 )
 from services.domain.registry.problems import Place, Problem, RegistryError
 from services.domain.registry.scope import FactorNames
@@ -236,6 +237,8 @@ def _model_at(place: Place) -> type[BaseModel]:
     """The model of a mapping, by the names on the way to it."""
     if place and place[-1] == "fuel":
         return FuelProperties
+    if place and place[-1] == "uncertainty":
+        return Uncertainties
     if len(place) < 2:
         return Registry
     if place[-2] == "facts":
