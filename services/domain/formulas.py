@@ -20,7 +20,7 @@ from typing import Final, NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from services.domain import steam
+from services.domain import liquids, steam
 from services.domain.arrays import FloatArray
 from services.domain.conditions import volume_at_base
 from services.domain.methods import cems, heat
@@ -98,6 +98,27 @@ GAS_LINE: Final = Formula(
     _gas_line,
 )
 """Volume at a base state from the volume at line conditions (`conditions.volume_at_base`)."""
+
+
+def _liquid_line(x: FloatArray, inputs: Sequence[FloatArray], params: Sequence[FloatArray]) -> FloatArray:
+    scale, *expansion = params
+    return x * scale * liquids.volume_correction(inputs[0], *expansion)
+
+
+LIQUID_LINE: Final = Formula(
+    "liquid_line",
+    ("temperature_c",),
+    ("scale", "density_at_c", "expansion_per_k", "curvature"),
+    _liquid_line,
+    faults=(
+        Fault(
+            f"liquid outside {liquids.LOWEST_C:g} to {liquids.HIGHEST_C:g} degC, where no expansion is known",
+            liquids.out_of_range,
+        ),
+    ),
+)
+"""Volume at line temperature to that at the temperature of the density (`liquids.volume_correction`); the
+density is in `scale`."""
 
 
 def _heat(
@@ -226,6 +247,7 @@ FORMULAS: Final = (
     ONE_WAY,
     BELT,
     GAS_LINE,
+    LIQUID_LINE,
     STEAM_SUPERHEATED,
     STEAM_SUPERHEATED_VOLUME,
     STEAM_SATURATED_P,

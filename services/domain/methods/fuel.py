@@ -17,6 +17,7 @@ from services.domain.conditions import BASE_TEMPERATURE_K, base_state_ratio
 from services.domain.emission_factor import EmissionFactor, missing, of_gases
 from services.domain.factors import CO2_PER_CARBON, Factor, Found, co2_of_parts
 from services.domain.formulas import GAS_LINE
+from services.domain.methods import liquid
 from services.domain.registry.model import FuelProperties
 from services.domain.units import FACTOR_UNITS, KWH_PER_GJ, Dimension
 
@@ -190,6 +191,8 @@ def _mass(use: Use) -> Activity:
     match _measure(use):
         case Measure.MASS:
             return activity.linear(use, "t")
+        case Measure.LINE_VOLUME | Measure.BASE_VOLUME if liquid.is_liquid(use.facts):
+            return liquid.mass(use)
         case Measure.LINE_VOLUME | Measure.BASE_VOLUME if density is None:
             return activity.unknown(use.kind, use.quantity, "t", _NO_DENSITY)
         case Measure.LINE_VOLUME if use.facts.factor_base_state is None and density is not None:

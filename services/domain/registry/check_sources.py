@@ -8,6 +8,7 @@ from typing import Final
 
 from services.domain.methods.mass_balance import GUIDELINE_SET
 from services.domain.quantities import NAMES, Kind
+from services.domain.registry.check_fuel import check_fuel
 from services.domain.registry.facts import (
     begins,
     device_facts_at,
@@ -17,7 +18,6 @@ from services.domain.registry.facts import (
 )
 from services.domain.registry.model import (
     DeviceFacts,
-    FuelProperties,
     Medium,
     Method,
     Source,
@@ -86,8 +86,7 @@ def _references(
             yield Problem((*place, "devices", index), f"names {ref} twice: it would count twice; remove one.")
     for index, stream in enumerate(entry.streams or ()):
         yield from _stream(scope, stream, (*place, "streams", index))
-    for name in ("streams", "medium", "fuel", "factor_base_state", "density_t_per_m3"):
-        method = _METHOD_OF_FACT[name]
+    for name, method in _METHOD_OF_FACT.items():
         if getattr(entry, name) is not None and source.method != method:
             yield Problem((*place, name), f"has no effect on {source.method}, only on {method}: remove it.")
     if entry.reconciles_with is not None:
@@ -101,6 +100,9 @@ _METHOD_OF_FACT: Final = {
     "fuel": Method.FUEL,
     "factor_base_state": Method.FUEL,
     "density_t_per_m3": Method.FUEL,
+    "density_at_c": Method.FUEL,
+    "expansion_per_k": Method.FUEL,
+    "petroleum_group": Method.FUEL,
 }
 
 
@@ -186,7 +188,7 @@ def _needs(
     yield from _activity(scope, source, facts, place)
     match source.method:
         case Method.FUEL:
-            yield from _fuel(facts, place)
+            yield from check_fuel(facts, place)
         case Method.ELECTRICITY:
             yield from _electricity(scope, facts, place)
         case Method.HEAT:
@@ -210,35 +212,6 @@ def _activity(scope: SiteScope, source: Source, facts: SourceFacts, place: Place
             names = ", ".join(name for name in NAMES[kind] if name in allowed)
             message = f"is {facts.quantity}: {source.method} by a {kind} counts one of {names}."
             yield Problem((*place, "quantity"), message)
-
-
-def _fuel(facts: SourceFacts, place: Place) -> Iterator[Problem]:
-    if facts.factor_set is None and not _complete(facts.fuel):
-        message = (
-            "has no `factor_set`: name one, or give all of ncv_gj_per_unit, carbon_content_t_per_gj and "
-            "oxidation_rate under `fuel`."
-        )
-        yield Problem(place, message)
-    if facts.quantity in {"volume_nm3", "flow_nm3_h"} and facts.factor_base_state is None:
-        message = f"has no `factor_base_state`: without the base state of the factor {_UNKNOWN}."
-        yield Problem(place, message, warning=True)
-    if (
-        facts.quantity in {"volume_m3", "flow_m3_h"}
-        and facts.factor_base_state is None
-        and facts.density_t_per_m3 is None
-    ):
-        message = (
-            f"has neither `factor_base_state` (for a gas) nor `density_t_per_m3` (for a liquid): {_UNKNOWN}."
-        )
-        yield Problem(place, message, warning=True)
-
-
-def _complete(fuel: FuelProperties | None) -> bool:
-    return fuel is not None and None not in (
-        fuel.ncv_gj_per_unit,
-        fuel.carbon_content_t_per_gj,
-        fuel.oxidation_rate,
-    )
 
 
 def _electricity(scope: SiteScope, facts: SourceFacts, place: Place) -> Iterator[Problem]:

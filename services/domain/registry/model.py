@@ -55,6 +55,14 @@ class Medium(StrEnum):
     HEAT_METER = "heat_meter"
 
 
+class PetroleumGroup(StrEnum):
+    """Liquids whose expansion ISO 91-1 tabulates: tables 54A, 54B and 54D."""
+
+    CRUDE = "crude_oil"
+    PRODUCTS = "petroleum_products"
+    LUBRICANTS = "lubricating_oil"
+
+
 class Register(Strict):
     """A cumulative register: where it rolls over and what its last digit is worth, in its own unit."""
 
@@ -157,7 +165,16 @@ class Uncertainties(Strict):
     region: str | None = Field(None, description="grid region where it is not the site's")
     factor_base_state: BaseState | None = Field(None, description="base state of a per-Nm3 factor")
     fuel: FuelProperties | None = None
-    density_t_per_m3: Positive | None = None
+    density_t_per_m3: Positive | None = Field(
+        None, description="of a liquid as metered, or at density_at_c; of a gas at factor_base_state"
+    )
+    density_at_c: Annotated[float, Field(ge=-50, le=150)] | None = Field(
+        None, description="temperature of the liquid's density, which then follows the measured one"
+    )
+    expansion_per_k: Annotated[float, Field(ge=0, le=0.003)] | None = Field(
+        None, description="cubic expansion of a liquid that no petroleum table knows"
+    )
+    petroleum_group: PetroleumGroup | None = Field(None, description="expansion by ISO 91-1 from the density")
     medium: Medium | None = None
     streams: tuple[Stream, ...] | None = None
     in_total: bool | None = None
