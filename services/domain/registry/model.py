@@ -126,6 +126,9 @@ class Stream(Strict):
     carbonate: Literal["CaCO3", "MgCO3", "Na2CO3"] | None = None
     purity: Annotated[float, Field(ge=0, le=1)] = 1.0
     conversion: Annotated[float, Field(ge=0, le=1)] = 1.0
+    uncertainty_pct: Percent | None = Field(
+        None, description="95 % uncertainty of its carbon, purity and conversion included"
+    )
 
 
 class FuelProperties(Strict):
@@ -134,21 +137,10 @@ class FuelProperties(Strict):
 
     ncv_gj_per_unit: Positive | None = None
     carbon_content_t_per_gj: Positive | None = None
-    uncertainty_pct: Percent | None = Field(
-        None, description="95 % uncertainty of its carbon, purity and conversion included"
-    )
     oxidation_rate: Annotated[float, Field(ge=0, le=1)] | None = None
     source: str = Field(min_length=1, description="laboratory, document and date")
 
 
-class SourceFacts(Strict):
-    """Facts of an emission source in force `from` an instant on; those not named stay as they were."""
-
-    from_: AwareDatetime = Field(alias="from")
-    area: Id | None = None
-    devices: tuple[DeviceRef, ...] | None = None
-    quantity: str | None = Field(None, description="the devices' register (or rate) that is the activity")
-    factor_set: str | None = None
 class Uncertainties(Strict):
     """95 % uncertainties, half widths in per cent of the value, assessed for one source; 0 is exact. The
     factor's is given whole, or of a fuel by its three parts."""
@@ -161,6 +153,14 @@ class Uncertainties(Strict):
     source: str = Field(min_length=1, description="document, or whose judgement")
 
 
+class SourceFacts(Strict):
+    """Facts of an emission source in force `from` an instant on; those not named stay as they were."""
+
+    from_: AwareDatetime = Field(alias="from")
+    area: Id | None = None
+    devices: tuple[DeviceRef, ...] | None = None
+    quantity: str | None = Field(None, description="the devices' register (or rate) that is the activity")
+    factor_set: str | None = None
     factor_fuel: str | None = Field(None, description="the factor's fuel where it is not the carrier")
     region: str | None = Field(None, description="grid region where it is not the site's")
     factor_base_state: BaseState | None = Field(None, description="base state of a per-Nm3 factor")
@@ -177,6 +177,7 @@ class Uncertainties(Strict):
     petroleum_group: PetroleumGroup | None = Field(None, description="expansion by ISO 91-1 from the density")
     medium: Medium | None = None
     streams: tuple[Stream, ...] | None = None
+    uncertainty: Uncertainties | None = None
     in_total: bool | None = None
     reconciles_with: Id | None = None
     note: str | None = None
@@ -194,7 +195,6 @@ class Source(Strict):
 class Area(Strict):
     name: str = ""
     type: Literal["building", "plant", "floor", "unit"] = "building"
-    uncertainty: Uncertainties | None = None
     floor_area_m2: Positive | None = None
     ended: AwareDatetime | None = None
 
