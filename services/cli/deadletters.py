@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import re
+import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Final, NamedTuple
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -17,14 +18,15 @@ from services.domain.outcome import Reason
 from services.ingest.message import Limits
 from services.ingest.replay import Replayed, replay_letter
 from services.ingest.topics import shown
-from services.store.dead_letters import (
-    KeptLetter,
-    accept_letters,
+from services.store.dead_letter_search import (
+    LetterFilter,
+    ReasonCount,
     count_dead_letters,
     find_open_letters,
     list_dead_letters,
-    missing_letters,
+    topic_pattern,
 )
+from services.store.dead_letters import KeptLetter, accept_letters, missing_letters
 from services.store.errors import StoreError
 from services.store.pool import Connection, connect
 
@@ -41,15 +43,27 @@ LISTED: Final = (
     "replayed_at",
     "accepted_at",
 )
+_SHOWN: Final = 400
+"""Characters of a payload that a terminal shows; of what is longer or odd it gets the quoted beginning."""
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
-class Selected(NamedTuple):
-    """Which dead letters to replay."""
-
-    ids: list[int] | None
-    reason: Reason | None
-    since: datetime | None
+ReasonOption = Annotated[Reason | None, typer.Option(help="Only with this reason.")]
+SiteOption = Annotated[
+    str | None, typer.Option(metavar="ID", help="Only of this site, the third level of the topic.")
+]
+TopicOption = Annotated[
+    str | None,
+    typer.Option(metavar="FILTER", help="Only of topics that match: + is any level, # all that follow."),
+]
+SinceOption = Annotated[
+    str | None,
+    typer.Option(metavar="WHEN", help="Only received since: an instant with zone, or 90m, 24h, 7d ago."),
+]
+UntilOption = Annotated[
+    str | None, typer.Option(metavar="WHEN", help="Only received before, given as --since is.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
 @app.callback()
@@ -70,46 +84,101 @@ def since_when(text: str, now: datetime) -> datetime:
     return instant
 
 
-@app.command("list")
+def selected(
+    reason: Reason | None, site: str | None, topic: str | None, since: str | None, until: str | None
+) -> LetterFilter:
+    """What the options of `list` and `replay` mean. Raises typer.BadParameter."""
+    now = datetime.now(UTC)
+    after, before = (None if text is None else since_when(text, now) for text in (since, until))
+    if topic is not None:
+        try:
+            topic_pattern(topic)
+        except ValueError as error:
+            raise typer.BadParameter(f"{error}.") from None
+    return LetterFilter(reason, site, topic, after, before)
+
+
+@app.command("list", short_help="List dead letters, and how many by reason.")
 def list_(
-    reason: Annotated[Reason | None, typer.Option(help="Only with this reason.")] = None,
-    since: Annotated[
-        str | None, typer.Option(help="Only received since: an instant with zone, or 90m, 24h, 7d ago.")
-    ] = None,
+    reason: ReasonOption = None,
+    site: SiteOption = None,
+    topic: TopicOption = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    only_open: Annotated[
+        bool, typer.Option("--open", help="Only those that were neither replayed nor accepted.")
+    ] = False,
     limit: Annotated[int, typer.Option(min=1, max=100_000, help="At most so many, the newest.")] = 50,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
-    """List dead letters, the newest first, and how many there are by reason."""
+    """List dead letters, the newest first, and how many there are by reason.
+
+    Payloads that are long or hold odd characters are shown quoted and cut; --json has all of them.
+    """
     url = settings.load("database_url").database_url.get_secret_value()
-    after = None if since is None else since_when(since, datetime.now(UTC))
-    counts, letters = asyncio.run(_list(url, reason, after, limit))
+    wanted = selected(reason, site, topic, since, until)._replace(only_open=only_open)
+    counts, letters = asyncio.run(_list(url, wanted, limit))
     if as_json:
-        listed = [dict(zip(LISTED, _row(letter), strict=True)) for letter in letters]
-        print_json({"counts": counts, "dead_letters": listed})
-        return
-    print_rows(("reason", "count"), list(counts.items()), as_json=False)
-    typer.echo()
-    print_rows(LISTED, [_short(letter) for letter in letters], as_json=False)
+        _print_json(counts, letters)
+    elif not counts:
+        typer.echo("No dead letters." if wanted == LetterFilter() else "No such dead letters.")
+    else:
+        print_rows(ReasonCount._fields, counts, as_json=False)
+        typer.echo()
+        _print_letters(letters)
+        every = sum(each.letters for each in counts)
+        if every > len(letters):
+            typer.echo(f"The newest {len(letters)} of {every}: --limit shows more.", err=True)
 
 
-async def _list(
-    url: str, reason: Reason | None, since: datetime | None, limit: int
-) -> tuple[dict[str, int], list[KeptLetter]]:
+async def _list(url: str, wanted: LetterFilter, limit: int) -> tuple[list[ReasonCount], list[KeptLetter]]:
     async with await connect(url, name="carbonflow deadletters") as connection:
-        counts = await count_dead_letters(connection, reason=reason, since=since)
-        return counts, await list_dead_letters(connection, reason=reason, since=since, limit=limit)
+        counts = await count_dead_letters(connection, wanted)
+        return counts, await list_dead_letters(connection, wanted, limit=limit)
 
 
-@app.command()
+def _print_json(counts: Sequence[ReasonCount], letters: Sequence[KeptLetter]) -> None:
+    print_json(
+        {
+            "counts": {each.reason: each.letters for each in counts},
+            "open": {each.reason: each.open for each in counts},
+            "dead_letters": [dict(zip(LISTED, _row(letter), strict=True)) for letter in letters],
+        }
+    )
+
+
+def _print_letters(letters: Sequence[KeptLetter]) -> None:
+    """Three lines for each on a terminal, whose width no table of them fits; else a line for each."""
+    if not sys.stdout.isatty():
+        print_rows(LISTED, [_short(letter) for letter in letters], as_json=False)
+        return
+    for letter in letters:
+        payload = letter.payload.decode("utf-8", "backslashreplace")
+        if len(payload) > _SHOWN or not payload.isprintable():
+            payload = shown(payload)
+        typer.echo(f"{letter.dead_letter_id}  {letter.received_at:%Y-%m-%d %H:%M:%S}Z  {_state(letter)}")
+        typer.echo(f"    {shown(letter.topic)[1:-1]}")
+        typer.echo(f"    {letter.reason}: {letter.detail}")
+        typer.echo(f"    {letter.payload_bytes} bytes: {payload}")
+
+
+def _state(letter: KeptLetter) -> str:
+    if letter.replayed_at is not None:
+        return f"replayed {letter.replayed_at:%Y-%m-%d %H:%M}Z"
+    return "open" if letter.accepted_at is None else f"accepted {letter.accepted_at:%Y-%m-%d %H:%M}Z"
+
+
+@app.command(short_help="Take dead letters once more, as ingest would today.")
 def replay(
     letter_id: Annotated[
-        list[int] | None, typer.Option("--id", help="Only this one; may be repeated.")
+        list[int] | None, typer.Option("--id", metavar="ID", help="Only this one; may be repeated.")
     ] = None,
-    reason: Annotated[Reason | None, typer.Option(help="Only with this reason.")] = None,
-    since: Annotated[
-        str | None, typer.Option(help="Only received since: an instant with zone, or 90m, 24h, 7d ago.")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    reason: ReasonOption = None,
+    site: SiteOption = None,
+    topic: TopicOption = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Take dead letters once more, as ingest would today: what is stored is marked, all else stays as it is.
 
@@ -118,10 +187,8 @@ def replay(
     """
     given = settings.load("database_url")
     limits = Limits(too_old_s=given.too_old_days * 86_400, future_s=given.future_s)
-    after = None if since is None else since_when(since, datetime.now(UTC))
-    found = asyncio.run(
-        _replay(given.database_url.get_secret_value(), Selected(letter_id, reason, after), limits)
-    )
+    wanted = selected(reason, site, topic, since, until)
+    found = asyncio.run(_replay(given.database_url.get_secret_value(), wanted, letter_id, limits))
     still = [each for each in found if each.refusal is not None]
     if as_json:
         print_json(
@@ -139,13 +206,13 @@ def replay(
         raise typer.Exit(1)
 
 
-async def _replay(url: str, selected: Selected, limits: Limits) -> list[Replayed]:
+async def _replay(
+    url: str, wanted: LetterFilter, given: Sequence[int] | None, limits: Limits
+) -> list[Replayed]:
     async with await connect(url, name="carbonflow deadletters", autocommit=True) as connection:
-        if selected.ids is not None:
-            await _must_exist(connection, selected.ids)
-        ids = await find_open_letters(
-            connection, ids=selected.ids, reason=selected.reason, since=selected.since
-        )
+        if given is not None:
+            await _must_exist(connection, given)
+        ids = await find_open_letters(connection, wanted, ids=given)
         found = [await replay_letter(connection, letter_id, limits) for letter_id in ids]
     return [each for each in found if each is not None]
 
@@ -173,10 +240,10 @@ def _refusal(replayed: Replayed) -> str:
     return f"{replayed.letter_id}: still rejected ({replayed.reason}). {detail}"
 
 
-@app.command()
+@app.command(short_help="Set dead letters aside as no loss.")
 def accept(
     letter_ids: Annotated[list[int], typer.Argument(metavar="ID...", help="The dead letters.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Set dead letters aside as no loss: nobody need look at them again, and no replay takes them unnamed."""
     url = settings.load("database_url").database_url.get_secret_value()

@@ -84,35 +84,6 @@ _BIGINT: Final = Struct(">q")
 _PORTION_BYTES: Final = 1024 * 1024
 """So much is made at once of what is copied: the payloads are in memory once already."""
 
-_LIST = """
-SELECT id AS dead_letter_id, received_at, topic, reason, detail, decode(payload, 'escape') AS payload,
-    payload_bytes, replayed_at, accepted_at
-FROM api.dead_letters
-WHERE (%(reason)s::text IS NULL OR reason = %(reason)s)
-    AND (%(since)s::timestamptz IS NULL OR received_at >= %(since)s)
-ORDER BY received_at DESC, id DESC
-LIMIT %(limit)s
-"""
-
-_COUNT = """
-SELECT reason, count(*)
-FROM api.dead_letters
-WHERE (%(reason)s::text IS NULL OR reason = %(reason)s)
-    AND (%(since)s::timestamptz IS NULL OR received_at >= %(since)s)
-GROUP BY reason
-ORDER BY count(*) DESC, reason
-"""
-
-_FIND_OPEN = """
-SELECT dead_letter_id
-FROM core.dead_letter
-WHERE replayed_at IS NULL
-    AND CASE WHEN %(ids)s::bigint[] IS NULL THEN accepted_at IS NULL ELSE dead_letter_id = ANY (%(ids)s) END
-    AND (%(reason)s::text IS NULL OR reason = %(reason)s)
-    AND (%(since)s::timestamptz IS NULL OR received_at >= %(since)s)
-ORDER BY dead_letter_id
-"""
-
 _LOCK_OPEN = """
 SELECT received_at, topic, payload, payload_bytes, payload_sha256
 FROM core.dead_letter
@@ -175,36 +146,6 @@ def _portions(client: str, letters: Mapping[bytes, DeadLetter]) -> Iterator[byte
 
 def _text(text: str) -> bytes:
     return text.translate(_NO_NUL).encode("utf-8", "replace")
-
-
-async def list_dead_letters(
-    connection: Connection, *, reason: str | None = None, since: datetime | None = None, limit: int = 50
-) -> list[KeptLetter]:
-    """The newest dead letters first."""
-    async with connection.cursor(row_factory=class_row(KeptLetter)) as cursor:
-        await cursor.execute(_LIST, {"reason": reason, "since": since, "limit": limit})
-        return await cursor.fetchall()
-
-
-async def count_dead_letters(
-    connection: Connection, *, reason: str | None = None, since: datetime | None = None
-) -> dict[str, int]:
-    """How many dead letters there are by reason, most frequent first."""
-    cursor = await connection.execute(_COUNT, {"reason": reason, "since": since})
-    return dict(await cursor.fetchall())
-
-
-async def find_open_letters(
-    connection: Connection,
-    *,
-    ids: Collection[int] | None = None,
-    reason: str | None = None,
-    since: datetime | None = None,
-) -> list[int]:
-    """The ids of dead letters that were not replayed, ascending; accepted ones only where named by `ids`."""
-    wanted = None if ids is None else list(ids)
-    cursor = await connection.execute(_FIND_OPEN, {"ids": wanted, "reason": reason, "since": since})
-    return [letter_id for (letter_id,) in await cursor.fetchall()]
 
 
 async def lock_open_letter(connection: Connection, letter_id: int) -> ReplayableLetter | None:

@@ -145,6 +145,46 @@ def test_deadletters_are_listed_and_counted(database_url: str) -> None:
     assert wrong.returncode == 2
 
 
+def test_deadletters_are_found_by_site_topic_and_time(database_url: str) -> None:
+    """Filters are the same for list and replay; what was disposed of is told apart."""
+    recent = _now() - timedelta(minutes=10)
+    written(
+        database_url,
+        [message("site", b"{"), message("site", b"[", "m2"), message("other", b"{"), message("site", b"}")],
+        [message("other", {"ts": 1}, "m2")._replace(received_at=recent)],
+    )
+
+    def listed(*arguments: str) -> dict[str, Any]:
+        done = carbonflow("deadletters", "list", "--json", *arguments, database_url=database_url)
+        assert done.returncode == 0, done.stderr
+        found: dict[str, Any] = json.loads(done.stdout)
+        return found
+
+    assert listed("--site", "other")["counts"] == {"not_json": 1, "bad_timestamp": 1}
+    assert [each["topic"] for each in listed("--topic", "telemetry/v1/+/meter/m2")["dead_letters"]] == [
+        "telemetry/v1/other/meter/m2",
+        "telemetry/v1/site/meter/m2",
+    ]
+    assert listed("--until", "1h")["counts"] == {"not_json": 4}
+    assert listed("--since", "1h", "--until", "5m")["counts"] == {"bad_timestamp": 1}
+    first = listed("--topic", "telemetry/v1/site/meter/m1")["dead_letters"][-1]
+    assert carbonflow("deadletters", "accept", str(first["id"]), database_url=database_url).returncode == 0
+    assert listed("--site", "site")["open"] == {"not_json": 2}
+    assert listed("--site", "site")["counts"] == {"not_json": 3}
+    assert listed("--site", "site", "--open")["counts"] == {"not_json": 2}
+    replay = ("deadletters", "replay", "--json", "--site", "site", "--topic", "telemetry/v1/+/meter/m1")
+    again = json.loads(carbonflow(*replay, database_url=database_url).stdout)
+    assert again["still_rejected"] == 1
+    few = carbonflow("deadletters", "list", "--limit", "2", database_url=database_url)
+    assert few.stderr == "The newest 2 of 5: --limit shows more.\n"
+    assert "not_json\t4\t3" in few.stdout
+    none = carbonflow("deadletters", "list", "--site", "nowhere", database_url=database_url)
+    assert none.stdout == "No such dead letters.\n"
+    wrong = carbonflow("deadletters", "list", "--topic", "a/#/b", database_url=database_url)
+    assert wrong.returncode == 2
+    assert "is no topic filter" in wrong.stderr
+
+
 def test_since() -> None:
     assert since_when("90m", NOW) == NOW - timedelta(minutes=90)
     assert since_when("2026-03-01T08:00:00+08:00", NOW) == datetime(2026, 3, 1, tzinfo=UTC)
