@@ -87,6 +87,8 @@ class Use:
     """The quantity asked for; see `quantity_of`."""
     found: Found | str
     """The published factor, or the reason why there is none."""
+    returned: bool = False
+    """Whether what the device counts goes back to the supplier of the heat."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -117,11 +117,12 @@ def members(site: Site, factors: FactorBook, at: datetime) -> Iterator[Member]:
         if facts is None or not lasts(source.ended, at):
             continue
         found = _find(factors, site, source, facts, on)
-        for ref, named, streams in _devices(source, facts):
+        for ref, named, streams, returned in _devices(source, facts):
             device = device_at(site, ref, at)
             if device is not None:
                 kind = kind_of(ref)
-                use = Use(site, kind, device, source, facts, quantity_of(kind, device, named), found)
+                quantity = quantity_of(kind, device, named)
+                use = Use(site, kind, device, source, facts, quantity, found, returned)
                 yield Member(source_id, ref, use, streams)
 
 
@@ -150,17 +151,29 @@ def kind_of(ref: str) -> Kind:
     return Kind(ref.partition("/")[0])
 
 
-def _devices(source: Source, facts: SourceFacts) -> Iterator[tuple[str, str | None, tuple[Stream, ...]]]:
-    """The devices of a source, with the quantity the registry names and, in a mass balance, their streams."""
+class _Fed(NamedTuple):
+    """A device of a source: the quantity the registry names, in a mass balance its streams, and whether it
+    counts what is returned."""
+
+    device: str
+    quantity: str | None
+    streams: tuple[Stream, ...] = ()
+    returned: bool = False
+
+
+def _devices(source: Source, facts: SourceFacts) -> Iterator[_Fed]:
+    """The devices of a source."""
     if source.method is not Method.MASS_BALANCE:
         for ref in facts.devices or ():
-            yield ref, facts.quantity, ()
+            yield _Fed(ref, facts.quantity)
+        for each in facts.condensate or ():
+            yield _Fed(each.device, each.quantity, returned=True)
         return
     streams: defaultdict[tuple[str, str], list[Stream]] = defaultdict(list)
     for stream in facts.streams or ():
         streams[stream.device, stream.quantity].append(stream)
     for (ref, quantity), of_device in streams.items():
-        yield ref, quantity, tuple(of_device)
+        yield _Fed(ref, quantity, tuple(of_device))
 
 
 def device_at(site: Site, ref: str, at: datetime) -> DeviceFacts | None:

@@ -127,25 +127,26 @@ def _heat(
     gj: Callable[..., FloatArray],
     optional: frozenset[str] = frozenset(),
     faults: Mapping[str, Callable[..., npt.NDArray[np.bool_]]] = MappingProxyType({}),
+    further: tuple[str, ...] = (),
 ) -> Formula:
-    """A heat formula: `gj(x, *inputs)` with pressure made absolute and in MPa where it is among the inputs;
-    `faults` by reason, of the same inputs."""
+    """A heat formula: `gj(x, *inputs, *further)` with pressure made absolute and in MPa where it is among the
+    inputs, and `further` parameters as they are; `faults` by reason, of the same inputs."""
 
     def measured(values: Sequence[FloatArray], params: Sequence[FloatArray]) -> list[FloatArray]:
-        _, pressure_offset_kpa = params
+        pressure_offset_kpa = params[1]
         return [
             (value + pressure_offset_kpa) / 1000.0 if role == "pressure_kpa" else value
             for role, value in zip(inputs, values, strict=True)
         ]
 
     def evaluate(x: FloatArray, values: Sequence[FloatArray], params: Sequence[FloatArray]) -> FloatArray:
-        return gj(x * params[0], *measured(values, params))
+        return gj(x * params[0], *measured(values, params), *params[2:])
 
     def fault(reason: str, of: Callable[..., npt.NDArray[np.bool_]]) -> Fault:
         return Fault(reason, lambda values, params: of(*measured(values, params)))
 
     explained = tuple(fault(reason, of) for reason, of in faults.items())
-    return Formula(name, inputs, ("scale", "pressure_offset_kpa"), evaluate, optional, explained)
+    return Formula(name, inputs, ("scale", "pressure_offset_kpa", *further), evaluate, optional, explained)
 
 
 def _boils(pressure_mpa: FloatArray, temperature_c: FloatArray, *_: FloatArray) -> npt.NDArray[np.bool_]:
@@ -165,25 +166,36 @@ _T: Final = ("temperature_c",)
 _PT: Final = ("pressure_kpa", "temperature_c")
 _PTR: Final = ("pressure_kpa", "temperature_c", "return_temperature_c")
 _NO_PRESSURE: Final = frozenset({"pressure_kpa"})
+_DRYNESS: Final = ("dryness_fraction",)
 
 STEAM_SUPERHEATED: Final = _heat("steam_superheated", _PT, heat.superheated_steam_gj, faults=_WET)
 STEAM_SUPERHEATED_VOLUME: Final = _heat(
     "steam_superheated_volume", _PT, heat.superheated_steam_volume_gj, faults=_WET
 )
-STEAM_SATURATED_P: Final = _heat("steam_saturated_p", _P, heat.saturated_steam_by_pressure_gj)
+STEAM_SATURATED_P: Final = _heat(
+    "steam_saturated_p", _P, heat.saturated_steam_by_pressure_gj, further=_DRYNESS
+)
 STEAM_SATURATED_P_VOLUME: Final = _heat(
-    "steam_saturated_p_volume", _P, heat.saturated_steam_volume_by_pressure_gj
+    "steam_saturated_p_volume", _P, heat.saturated_steam_volume_by_pressure_gj, further=_DRYNESS
 )
-STEAM_SATURATED_T: Final = _heat("steam_saturated_t", _T, heat.saturated_steam_by_temperature_gj)
+STEAM_SATURATED_T: Final = _heat(
+    "steam_saturated_t", _T, heat.saturated_steam_by_temperature_gj, further=_DRYNESS
+)
 STEAM_SATURATED_T_VOLUME: Final = _heat(
-    "steam_saturated_t_volume", _T, heat.saturated_steam_volume_by_temperature_gj
+    "steam_saturated_t_volume", _T, heat.saturated_steam_volume_by_temperature_gj, further=_DRYNESS
 )
+"""Saturated steam by pressure or by temperature; of `dryness_fraction` 1, or wet."""
 HOT_WATER_OPEN: Final = _heat("hot_water_open", _T, heat.hot_water_open_gj)
 HOT_WATER_OPEN_VOLUME: Final = _heat(
     "hot_water_open_volume", _PT, heat.hot_water_open_volume_gj, _NO_PRESSURE, _BOILING
 )
 HOT_WATER_CLOSED: Final = _heat(
-    "hot_water_closed", _PTR, heat.hot_water_closed_volume_gj, _NO_PRESSURE, _BOILING
+    "hot_water_closed",
+    _PTR,
+    heat.hot_water_closed_volume_gj,
+    _NO_PRESSURE,
+    _BOILING,
+    further=("meter_in_return",),
 )
 HOT_WATER_CLOSED_MASS: Final = _heat(
     "hot_water_closed_mass", _PTR, heat.hot_water_closed_gj, _NO_PRESSURE, _BOILING

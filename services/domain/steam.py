@@ -70,6 +70,26 @@ def saturated_vapour_density_by_temperature(temperature_c: FloatArray) -> FloatA
     return 1.0 / _dry(seuif97.tx2v, _two_phase_temperature(temperature_c))
 
 
+def wet_steam_enthalpy_by_pressure(pressure_mpa: FloatArray, dryness_fraction: FloatArray) -> FloatArray:
+    """h(p, x) = h' + x (h'' - h') of steam of which the mass fraction x is vapour, 0 < x <= 1."""
+    return _evaluate(seuif97.px2h, _two_phase_pressure(pressure_mpa), _dryness(dryness_fraction))
+
+
+def wet_steam_enthalpy_by_temperature(temperature_c: FloatArray, dryness_fraction: FloatArray) -> FloatArray:
+    """h(T, x), as `wet_steam_enthalpy_by_pressure`."""
+    return _evaluate(seuif97.tx2h, _two_phase_temperature(temperature_c), _dryness(dryness_fraction))
+
+
+def wet_steam_density_by_pressure(pressure_mpa: FloatArray, dryness_fraction: FloatArray) -> FloatArray:
+    """rho(p, x) = 1/(v' + x (v'' - v')) of water and vapour that flow equally fast."""
+    return 1.0 / _evaluate(seuif97.px2v, _two_phase_pressure(pressure_mpa), _dryness(dryness_fraction))
+
+
+def wet_steam_density_by_temperature(temperature_c: FloatArray, dryness_fraction: FloatArray) -> FloatArray:
+    """rho(T, x), as `wet_steam_density_by_pressure`."""
+    return 1.0 / _evaluate(seuif97.tx2v, _two_phase_temperature(temperature_c), _dryness(dryness_fraction))
+
+
 def superheated_enthalpy(pressure_mpa: FloatArray, temperature_c: FloatArray) -> FloatArray:
     """h(p, T) of superheated steam; h''(p) up to 2 K below saturation, NaN below that.
 
@@ -111,6 +131,11 @@ def _two_phase_pressure(pressure_mpa: FloatArray) -> FloatArray:
 def _two_phase_temperature(temperature_c: FloatArray) -> FloatArray:
     inside = (temperature_c >= TRIPLE_POINT_C) & (temperature_c <= CRITICAL_C)
     return np.where(inside, temperature_c, np.nan)
+
+
+def _dryness(fraction: FloatArray) -> FloatArray:
+    """At x = 0 there is no steam."""
+    return np.where((fraction > 0.0) & (fraction <= 1.0), fraction, np.nan)
 
 
 def _liquid(pressure_mpa: FloatArray, temperature_c: FloatArray) -> tuple[FloatArray, FloatArray]:

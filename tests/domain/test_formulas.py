@@ -40,6 +40,8 @@ _PARAMS = {
     "flow_wet": 0.0,
     "fc": 1800.0,
     "fd": 9780.0,
+    "dryness_fraction": 0.97,
+    "meter_in_return": 1.0,
 }
 
 

@@ -28,14 +28,41 @@ def test_by_temperature_is_by_pressure_on_the_saturation_line() -> None:
     assert by_temperature[0] == pytest.approx(323.4898, abs=1e-4)
 
 
-def test_closed_loop_with_the_meter_in_the_supply_and_the_trap_of_the_return() -> None:
-    supply, back, mpa = column(95.0), column(70.0), column(0.6)
-    found = heat.hot_water_closed_volume_gj(column(100.0), mpa, supply, back)
-    assert round(float(found[0]), 5) == 10.09544
-    mass_at_return_t = 100.0 * steam.water_density(mpa, back) / 1000.0
-    wrong = heat.hot_water_closed_gj(mass_at_return_t, mpa, supply, back)
+def test_closed_loop_by_where_its_meter_sits() -> None:
+    loop = column(100.0), column(0.6), column(95.0), column(70.0)
+    in_supply = heat.hot_water_closed_volume_gj(*loop)
+    in_return = heat.hot_water_closed_volume_gj(*loop, meter_in_return=column(1.0))
+    assert round(float(in_supply[0]), 5) == 10.09544
     # 10.261991 by IF97, whose volumes the test of `steam` holds; the worked example prints 10.26200.
-    assert float(wrong[0]) == pytest.approx(10.26200, abs=1e-5)
+    assert float(in_return[0]) == pytest.approx(10.26200, abs=1e-5)
+    by_mass = 100.0 * steam.water_density(column(0.6), column(70.0)) / 1000.0
+    assert in_return == heat.hot_water_closed_gj(by_mass, *loop[1:])
+
+
+@pytest.mark.parametrize("dryness", [1.0, 0.97, 0.5])
+def test_wet_steam_is_water_and_vapour_by_mass(dryness: float) -> None:
+    """h = h' + x (h'' - h'), v = v' + x (v'' - v'); at 1 MPa h' is 762.683 and h'' 2777.120 kJ/kg."""
+    mpa, x = column(1.0), column(dryness)
+    wet = float(steam.wet_steam_enthalpy_by_pressure(mpa, x)[0])
+    assert wet == pytest.approx(762.683 + dryness * (2777.120 - 762.683), abs=2e-3)
+    gj = float(heat.saturated_steam_by_pressure_gj(column(10.0), mpa, x)[0])
+    assert gj == pytest.approx(10.0 * (wet - 83.74) / 1000.0, rel=1e-12)
+    celsius = steam.saturation_temperature(mpa)
+    assert heat.saturated_steam_by_temperature_gj(column(10.0), celsius, x)[0] == pytest.approx(gj, rel=1e-7)
+    volume = 1.0 / steam.wet_steam_density_by_pressure(mpa, x)[0]
+    dry = 1.0 / steam.saturated_vapour_density_by_pressure(mpa)[0]
+    assert volume == pytest.approx(0.00112723 + dryness * (dry - 0.00112723), rel=1e-6)
+    by_volume = heat.saturated_steam_volume_by_pressure_gj(column(10.0 * volume * 1000.0), mpa, x)
+    assert by_volume[0] == pytest.approx(gj)
+
+
+@pytest.mark.parametrize("dryness", [0.0, -0.1, 1.0001, np.nan])
+def test_no_steam_is_no_wet_steam(dryness: float) -> None:
+    assert np.isnan(heat.saturated_steam_by_pressure_gj(column(10.0), column(1.0), column(dryness))[0])
+
+
+def test_coal_equivalent_is_that_of_a_kilogram_of_7000_kilocalories() -> None:
+    assert round(1000.0 / (7000.0 * 4.1868e-3), 2) == heat.COAL_EQUIVALENT_KG_PER_GJ
 
 
 def test_open_hot_water() -> None:

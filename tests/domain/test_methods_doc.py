@@ -92,10 +92,29 @@ def _steam(given: Example, _book: FactorBook) -> Computed:
     }
 
 
+def _wet_steam(given: Example, _book: FactorBook) -> Computed:
+    value = {name: column(float(text)) for name, text in given.items()}
+    wet = value["pressure_mpa"], value["dryness_fraction"]
+    steam_gj = float(heat.saturated_steam_by_pressure_gj(value["steam_t"], *wet)[0])
+    condensate_gj = float(heat.hot_water_open_gj(value["condensate_t"], value["condensate_c"])[0])
+    net_gj = steam_gj - condensate_gj
+    return {
+        "wet_kj_per_kg": float(steam.wet_steam_enthalpy_by_pressure(*wet)[0]),
+        "steam_gj": steam_gj,
+        "condensate_gj": condensate_gj,
+        "net_gj": net_gj,
+        "kg_coal_equivalent": net_gj * heat.COAL_EQUIVALENT_KG_PER_GJ,
+    }
+
+
 def _hot_water(given: Example, _book: FactorBook) -> Computed:
     names = ("volume_m3", "pressure_mpa", "supply_c", "return_c")
-    measured = (column(float(given[name])) for name in names)
-    return {"heat_gj": float(heat.hot_water_closed_volume_gj(*measured)[0])}
+    volume, pressure, supply, back = (column(float(given[name])) for name in names)
+    loop = volume, pressure, supply, back
+    return {
+        "heat_gj": float(heat.hot_water_closed_volume_gj(*loop)[0]),
+        "meter_in_return_gj": float(heat.hot_water_closed_volume_gj(*loop, meter_in_return=column(1.0))[0]),
+    }
 
 
 def _stack(given: Example, _book: FactorBook) -> Computed:
@@ -149,6 +168,7 @@ CASES: Final[Mapping[str, Callable[[Example, FactorBook], Computed]]] = MappingP
         "fuel": _fuel,
         "electricity": _electricity,
         "steam": _steam,
+        "wet steam and condensate": _wet_steam,
         "hot water": _hot_water,
         "stack": _stack,
         "appendix F": _appendix_f,

@@ -9,11 +9,11 @@ import pytest
 
 from services.domain.arrays import column
 from services.domain.conditions import volume_at_base
-from services.domain.conversion import Conversion
+from services.domain.conversion import Conversion, compile_conversions
 from services.domain.factors import FactorBook
 from services.domain.quantities import NAMES
 from services.domain.registry.model import Registry
-from tests.domain.conftest import one, rate_of, registry_of
+from tests.domain.conftest import NOW, SINCE, one, rate_of, registry_of
 
 
 def _gas(
@@ -247,6 +247,68 @@ def test_media_that_do_without_pressure(book: FactorBook, medium: str, quantity:
     # At 0.6 MPa instead of 1.6.
     with_gauge = rate_of(source, 100.0, temperature_c=95.0, return_temperature_c=70.0, pressure_kpa=498.675)
     assert without == pytest.approx(with_gauge, rel=6e-4)
+
+
+def _steam_facts(**facts: Any) -> dict[str, Any]:
+    medium = {"medium": "saturated_steam_by_pressure", "quantity": "mass_t", **facts}
+    return {"factor_set": "CN_GBT32150_2025", "factor_fuel": "heat_purchased", **medium}
+
+
+def test_the_dryness_of_steam_is_the_sources(book: FactorBook) -> None:
+    device = {"pressure_reference": "absolute"}
+    dry = one(registry_of("flowmeter", "heat", "steam", device=device, **_steam_facts()), book)
+    wet = one(
+        registry_of("flowmeter", "heat", "steam", device=device, **_steam_facts(dryness_fraction=0.95)), book
+    )
+    assert rate_of(dry, 1.0, pressure_kpa=1000.0) == pytest.approx((2777.120 - 83.74) / 1000)
+    assert rate_of(wet, 1.0, pressure_kpa=1000.0) == pytest.approx(
+        (2777.120 - 0.05 * (2777.120 - 762.683) - 83.74) / 1000
+    )
+
+
+@pytest.mark.parametrize(("position", "gj"), [(None, 10.09544), ("supply", 10.09544), ("return", 10.26199)])
+def test_where_the_meter_of_a_loop_sits_is_the_devices(
+    book: FactorBook, position: str | None, gj: float
+) -> None:
+    device = {"pressure_reference": "absolute", "meter_position": position}
+    facts: dict[str, Any] = {"medium": "hot_water_closed", "quantity": "volume_m3"}
+    loop = one(registry_of("flowmeter", "heat", "heat", device=device, **facts), book)
+    found = rate_of(loop, 100.0, pressure_kpa=600.0, temperature_c=95.0, return_temperature_c=70.0)
+    assert round(found, 5) == gj
+
+
+def _with_condensate(quantity: str, **device: Any) -> Registry:
+    condensate = [{"device": "flowmeter/c", "quantity": quantity}]
+    registry = registry_of(
+        "flowmeter",
+        "heat",
+        "steam",
+        device={"pressure_reference": "absolute"},
+        **_steam_facts(condensate=condensate),
+    )
+    document = registry.model_dump(by_alias=True, exclude_unset=True)
+    document["sites"]["s"]["devices"]["flowmeter/c"] = {"facts": [{"from": SINCE, **device}]}
+    return Registry.model_validate(document)
+
+
+@pytest.mark.parametrize(
+    ("quantity", "amount"), [("mass_t", 10.0), ("mass_flow_t_h", 10.0), ("volume_m3", 10.0 / 0.9718)]
+)
+def test_the_heat_of_condensate_goes_back(book: FactorBook, quantity: str, amount: float) -> None:
+    compiled = compile_conversions(_with_condensate(quantity), book, NOW)
+    (bought,), (returned,) = (compiled[key] for key in sorted(compiled, key=lambda key: key.device != "d"))
+    assert bought.source == returned.source
+    assert bought.factor == returned.factor
+    # Water of 80 degC: 10 t x 60 K x 4.1868; its density is 971.8 kg/m3.
+    measured = rate_of(returned, amount, live=False, temperature_c=80.0)
+    assert measured == pytest.approx(-10 * 60 * 4.1868 / 1000, rel=2e-3 if quantity == "volume_m3" else 1e-12)
+    assert math.isnan(rate_of(returned, amount))
+
+
+def test_condensate_by_a_quantity_that_is_no_water(book: FactorBook) -> None:
+    compiled = compile_conversions(_with_condensate("energy_gj"), book, NOW)
+    [found] = [of[0].factor for key, of in compiled.items() if key.device == "c"]
+    assert found.missing_reason == "Condensate cannot be found from energy_gj of a flowmeter."
 
 
 def test_cems_by_its_own_flow(book: FactorBook) -> None:

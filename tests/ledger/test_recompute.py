@@ -12,8 +12,10 @@ import pytest
 
 from services.analytics.recompute import Recomputer, Round
 from services.domain.ledger.hours import to_us
+from services.domain.methods import heat
 from services.domain.quantities import Kind, Status
 from services.domain.reading import DeviceKey, Reading
+from services.domain.units import GJ_PER_KWH
 from services.store.pool import connect
 from tests.ledger.conftest import NOW, T0, Database, approx, reading, site_of
 from tests.ledger.test_emission_hours import ANALYSER, GRID, HJ75, STACK, H
@@ -126,6 +128,10 @@ async def test_every_method_against_published_figures(database: Database) -> Non
         (approx(100.0), approx(100.0), True, "a"),
         (None, None, True, "a"),
     ]
+    coal = await database.fetch(
+        "SELECT coal_equivalent_kg FROM api.energy_hourly WHERE energy_kwh IS NOT NULL"
+    )
+    assert coal == [(approx(100.0 * GJ_PER_KWH * heat.COAL_EQUIVALENT_KG_PER_GJ),)]
 
 
 async def test_what_was_touched_is_done_once(database: Database) -> None:

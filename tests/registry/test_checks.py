@@ -174,6 +174,9 @@ def source(name: str, scope: int, method: str, carrier: str, facts: str) -> str:
 
 
 HEAT = "devices: [flowmeter/gas], factor_set: HEAT, in_total: false"
+BY_T = f"{HEAT}, quantity: mass_t, medium: saturated_steam_by_temperature"
+CONDENSATE = "{device: flowmeter/return, quantity: mass_t}"
+RETURN = "      flowmeter/return: {facts: [{from: 2024-01-01, interval_s: 60}]}\n"
 
 
 @pytest.mark.parametrize(
@@ -188,10 +191,22 @@ HEAT = "devices: [flowmeter/gas], factor_set: HEAT, in_total: false"
         (f"{HEAT}, quantity: mass_t, medium: superheated_steam", ["needs the `pressure_reference`"]),
         (f"{HEAT}, quantity: mass_t, medium: saturated_steam_by_temperature", []),
         (f"{HEAT}, quantity: energy_gj, medium: heat_meter", []),
+        (f"{BY_T}, dryness_fraction: 0.97", []),
+        (f"{BY_T}, dryness_fraction: 0", ["greater than 0"]),
+        (f"{HEAT}, quantity: mass_t, medium: hot_water_open, dryness_fraction: 0.9", ["only on saturated"]),
+        (f"{BY_T}, condensate: [{{device: flowmeter/water, quantity: mass_t}}]", ["names flowmeter/water"]),
+        (f"{BY_T}, condensate: [{{device: flowmeter/gas, quantity: mass_t}}]", ["which counts the steam"]),
+        (f"{BY_T}, condensate: [{{device: beltscale/coal, quantity: mass_t}}]", ["is mass_t of a beltscale"]),
+        (f"{BY_T}, condensate: [{{device: cems/stack, quantity: mass_t}}]", ["which a cems does not have"]),
+        (
+            f"{HEAT}, quantity: mass_t, medium: hot_water_open, condensate: [{CONDENSATE}]",
+            ["only steam condenses"],
+        ),
     ],
 )
 def test_heat_needs_its_medium(small: str, facts: str, words: list[str]) -> None:
-    text = small + source("heat", 2, "heat", "heat", facts)
+    text = changed(small, "    sources:\n", f"{RETURN}    sources:\n")
+    text += source("heat", 2, "heat", "heat", facts)
     found = faults(text, {"GRID": {"electricity_DE"}, "FUELS": {"coal", "natural_gas"}, "HEAT": {"heat"}})
     assert len(found) == len(words)
     for problem, word in zip(found, words, strict=True):

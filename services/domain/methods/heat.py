@@ -2,8 +2,9 @@
 
 Guideline for other industrial enterprises (NDRC) and GB/T 32151: steam Q = m (h - 83.74)/1000, open hot water
 Q = m (T - 20) 4.1868/1000; 83.74 kJ/kg is water at 20 degC, the guideline's convention. Closed loops by
-enthalpy difference, EN 1434: the density is that at the meter, which sits in the supply. Masses are in t,
-volumes in m3, pressures absolute in MPa, temperatures in degC, heat in GJ (GJ/h of a flow).
+enthalpy difference, EN 1434: the density is that at the meter, in the supply or in the return. Masses are in
+t, volumes in m3, pressures absolute in MPa, temperatures in degC, heat in GJ (GJ/h of a flow). Wet steam: the
+enthalpy and density of its dryness fraction x (mass of vapour by mass), 1 where it is dry.
 """
 
 from __future__ import annotations
@@ -13,14 +14,19 @@ from typing import Final
 import numpy as np
 
 from services.domain import steam
-from services.domain.arrays import FloatArray
+from services.domain.arrays import FloatArray, column
 
 STEAM_DATUM_KJ_PER_KG: Final = 83.74
+COAL_EQUIVALENT_KG_PER_GJ: Final = 34.12
+"""kgce per GJ: GB/T 2589-2020 annex B prints 0.03412 kgce/MJ (a kgce is 29.3076 MJ). By energy content, for
+electricity too (0.1229 kgce/kWh), not by what a power station burns for it."""
 HOT_WATER_DATUM_C: Final = 20.0
 WATER_KJ_PER_KG_K: Final = 4.1868
 HOT_WATER_PRESSURE_MPA: Final = 1.6
 """Taken where a circuit's pressure is not measured, as EN 1434-1 does: heat depends on it by 0.005 % per
 MPa."""
+_DRY: Final = column(1.0)
+_IN_SUPPLY: Final = column(0.0)
 
 
 def steam_gj(mass_t: FloatArray, enthalpy_kj_per_kg: FloatArray) -> FloatArray:
@@ -40,22 +46,30 @@ def superheated_steam_volume_gj(
     return superheated_steam_gj(mass_t, pressure_mpa, temperature_c)
 
 
-def saturated_steam_by_pressure_gj(mass_t: FloatArray, pressure_mpa: FloatArray) -> FloatArray:
-    return steam_gj(mass_t, steam.saturated_vapour_enthalpy_by_pressure(pressure_mpa))
+def saturated_steam_by_pressure_gj(
+    mass_t: FloatArray, pressure_mpa: FloatArray, dryness_fraction: FloatArray = _DRY
+) -> FloatArray:
+    return steam_gj(mass_t, steam.wet_steam_enthalpy_by_pressure(pressure_mpa, dryness_fraction))
 
 
-def saturated_steam_volume_by_pressure_gj(volume_m3: FloatArray, pressure_mpa: FloatArray) -> FloatArray:
-    mass_t = volume_m3 * steam.saturated_vapour_density_by_pressure(pressure_mpa) / 1000.0
-    return saturated_steam_by_pressure_gj(mass_t, pressure_mpa)
+def saturated_steam_volume_by_pressure_gj(
+    volume_m3: FloatArray, pressure_mpa: FloatArray, dryness_fraction: FloatArray = _DRY
+) -> FloatArray:
+    mass_t = volume_m3 * steam.wet_steam_density_by_pressure(pressure_mpa, dryness_fraction) / 1000.0
+    return saturated_steam_by_pressure_gj(mass_t, pressure_mpa, dryness_fraction)
 
 
-def saturated_steam_by_temperature_gj(mass_t: FloatArray, temperature_c: FloatArray) -> FloatArray:
-    return steam_gj(mass_t, steam.saturated_vapour_enthalpy_by_temperature(temperature_c))
+def saturated_steam_by_temperature_gj(
+    mass_t: FloatArray, temperature_c: FloatArray, dryness_fraction: FloatArray = _DRY
+) -> FloatArray:
+    return steam_gj(mass_t, steam.wet_steam_enthalpy_by_temperature(temperature_c, dryness_fraction))
 
 
-def saturated_steam_volume_by_temperature_gj(volume_m3: FloatArray, temperature_c: FloatArray) -> FloatArray:
-    mass_t = volume_m3 * steam.saturated_vapour_density_by_temperature(temperature_c) / 1000.0
-    return saturated_steam_by_temperature_gj(mass_t, temperature_c)
+def saturated_steam_volume_by_temperature_gj(
+    volume_m3: FloatArray, temperature_c: FloatArray, dryness_fraction: FloatArray = _DRY
+) -> FloatArray:
+    mass_t = volume_m3 * steam.wet_steam_density_by_temperature(temperature_c, dryness_fraction) / 1000.0
+    return saturated_steam_by_temperature_gj(mass_t, temperature_c, dryness_fraction)
 
 
 def hot_water_open_gj(mass_t: FloatArray, temperature_c: FloatArray) -> FloatArray:
@@ -81,11 +95,16 @@ def hot_water_closed_gj(
 
 
 def hot_water_closed_volume_gj(
-    volume_m3: FloatArray, pressure_mpa: FloatArray, supply_c: FloatArray, return_c: FloatArray
+    volume_m3: FloatArray,
+    pressure_mpa: FloatArray,
+    supply_c: FloatArray,
+    return_c: FloatArray,
+    meter_in_return: FloatArray = _IN_SUPPLY,
 ) -> FloatArray:
-    """As `hot_water_closed_gj`, from the volume at a meter in the supply: its density is that of the
-    supply."""
-    mass_t = volume_m3 * steam.water_density(circuit_pressure(pressure_mpa), supply_c) / 1000.0
+    """As `hot_water_closed_gj`, from the volume: with the density at the meter, which sits in the supply (0)
+    or in the return (1)."""
+    at_meter_c = np.where(meter_in_return != 0.0, return_c, supply_c)
+    mass_t = volume_m3 * steam.water_density(circuit_pressure(pressure_mpa), at_meter_c) / 1000.0
     return hot_water_closed_gj(mass_t, pressure_mpa, supply_c, return_c)
 
 

@@ -20,6 +20,7 @@ _ONLY_FOR: Final = {
     "base_state": Kind.FLOWMETER,
     "compressibility_ratio": Kind.FLOWMETER,
     "pressure_reference": Kind.FLOWMETER,
+    "meter_position": Kind.FLOWMETER,
     "rated_power_kw": Kind.METER,
 }
 

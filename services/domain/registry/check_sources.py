@@ -17,6 +17,7 @@ from services.domain.registry.facts import (
     source_facts_at,
 )
 from services.domain.registry.model import (
+    Condensate,
     DeviceFacts,
     Medium,
     Method,
@@ -53,6 +54,8 @@ _STEAM: Final = frozenset(
 )
 """Media whose enthalpy is found with the pressure."""
 
+_SATURATED: Final = frozenset({Medium.SATURATED_STEAM_BY_PRESSURE, Medium.SATURATED_STEAM_BY_TEMPERATURE})
+
 _UNKNOWN: Final = "the source's CO2 stays unknown"
 
 
@@ -86,6 +89,8 @@ def _references(
             yield Problem((*place, "devices", index), f"names {ref} twice: it would count twice; remove one.")
     for index, stream in enumerate(entry.streams or ()):
         yield from _stream(scope, stream, (*place, "streams", index))
+    for index, returned in enumerate(entry.condensate or ()):
+        yield from _condensate(scope, entry, returned, (*place, "condensate", index))
     for name, method in _METHOD_OF_FACT.items():
         if getattr(entry, name) is not None and source.method != method:
             yield Problem((*place, name), f"has no effect on {source.method}, only on {method}: remove it.")
@@ -97,6 +102,8 @@ def _references(
 _METHOD_OF_FACT: Final = {
     "streams": Method.MASS_BALANCE,
     "medium": Method.HEAT,
+    "dryness_fraction": Method.HEAT,
+    "condensate": Method.HEAT,
     "fuel": Method.FUEL,
     "factor_base_state": Method.FUEL,
     "density_t_per_m3": Method.FUEL,
@@ -104,6 +111,21 @@ _METHOD_OF_FACT: Final = {
     "expansion_per_k": Method.FUEL,
     "petroleum_group": Method.FUEL,
 }
+
+
+def _condensate(
+    scope: SiteScope, entry: SourceFacts, returned: Condensate, place: Place
+) -> Iterator[Problem]:
+    yield from scope.unknown_device(returned.device, (*place, "device"))
+    kind = scope.kind(returned.device)
+    if returned.quantity not in NAMES[kind]:
+        yield Problem((*place, "quantity"), unknown_quantity(kind, returned.quantity))
+    elif kind != Kind.FLOWMETER or returned.quantity not in _VOLUME_OR_MASS:
+        names = ", ".join(name for name in NAMES[Kind.FLOWMETER] if name in _VOLUME_OR_MASS)
+        message = f"is {returned.quantity} of a {kind}: condensate is one of {names} of a flowmeter."
+        yield Problem((*place, "quantity"), message)
+    if returned.device in (entry.devices or ()):
+        yield Problem(place, f"names {returned.device}, which counts the steam: name the return's meter.")
 
 
 def _stream(scope: SiteScope, stream: Stream, place: Place) -> Iterator[Problem]:
@@ -227,6 +249,12 @@ def _heat(facts: SourceFacts, place: Place) -> Iterator[Problem]:
         yield Problem(place, "has no `factor_set`: heat needs one, such as CN_GBT32150_2025.")
     if facts.medium is None:
         yield Problem(place, f"has no `medium`: name what carries the heat, one of {', '.join(Medium)}.")
+    elif facts.dryness_fraction is not None and facts.medium not in _SATURATED:
+        message = f"has no effect on {facts.medium}, only on saturated steam: remove it."
+        yield Problem((*place, "dryness_fraction"), message)
+    elif facts.condensate and facts.medium not in _SATURATED | {Medium.SUPERHEATED_STEAM}:
+        message = f"has no effect on {facts.medium}: only steam condenses; remove it."
+        yield Problem((*place, "condensate"), message)
     elif facts.quantity is not None and (facts.medium == Medium.HEAT_METER) != (
         facts.quantity == "energy_gj"
     ):

@@ -26,9 +26,10 @@ def entry_in_force(facts: Sequence[DeviceFacts] | Sequence[SourceFacts], at: dat
 
 
 def source_devices(facts: SourceFacts) -> tuple[str, ...]:
-    """The devices that feed a source, those of its carbon streams included; each once."""
+    """The devices that feed a source, those of its carbon streams and condensate included; each once."""
     streams = tuple(stream.device for stream in facts.streams or ())
-    return tuple(dict.fromkeys((facts.devices or ()) + streams))
+    condensate = tuple(returned.device for returned in facts.condensate or ())
+    return tuple(dict.fromkeys((facts.devices or ()) + streams + condensate))
 
 
 def all_devices(source: Source) -> tuple[str, ...]:

@@ -95,6 +95,9 @@ class DeviceFacts(Strict):
     compressibility_ratio: Positive | None = Field(
         None, description="Zb/Z from line conditions to base state"
     )
+    meter_position: Literal["supply", "return"] | None = Field(
+        None, description="where a closed loop's meter sits: its density is that of the water there"
+    )
     analyser: Literal["wet", "dry"] | None = None
     duct_area_m2: Positive | None = None
     gauges: Literal["instant", "interval_mean"] | None = None
@@ -114,6 +117,13 @@ class Device(Strict):
     results: Literal["none", "rejections", "all"] = "none"
     facts: tuple[DeviceFacts, ...] = Field(min_length=1)
     ended: AwareDatetime | None = None
+
+
+class Condensate(Strict):
+    """A meter in the condensate return of purchased steam: its heat is credited."""
+
+    device: DeviceRef
+    quantity: str
 
 
 class Stream(Strict):
@@ -176,6 +186,10 @@ class SourceFacts(Strict):
     )
     petroleum_group: PetroleumGroup | None = Field(None, description="expansion by ISO 91-1 from the density")
     medium: Medium | None = None
+    dryness_fraction: Annotated[float, Field(gt=0, le=1)] | None = Field(
+        None, description="mass of vapour by mass of wet steam; 1 where not named"
+    )
+    condensate: tuple[Condensate, ...] | None = None
     streams: tuple[Stream, ...] | None = None
     uncertainty: Uncertainties | None = None
     in_total: bool | None = None

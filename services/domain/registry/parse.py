@@ -16,6 +16,7 @@ from services.domain.registry.clock import instant, zone
 from services.domain.registry.document import Document, Value, read_document
 from services.domain.registry.model import (
     Area,
+    Condensate,
     Device,
     DeviceFacts,
     FuelProperties,
@@ -223,6 +224,7 @@ _MODELS: Final[Mapping[str, type[BaseModel]]] = {
     "events": MeterReplaced,
     "registers": Register,
     "streams": Stream,
+    "condensate": Condensate,
 }
 
 

@@ -23,7 +23,8 @@ COMMENT ON COLUMN api.readings_hourly.coverage IS 'Share of the hour that readin
 COMMENT ON COLUMN api.readings_hourly.estimated IS 'Whether part of the amount was spread over an outage or substituted.';
 
 CREATE VIEW api.energy_hourly AS
-SELECT h.hour, d.site, h.area, d.device, h.carrier, h.amount, h.unit, h.energy_kwh, h.in_total, h.coverage, h.estimated
+SELECT h.hour, d.site, h.area, d.device, h.carrier, h.amount, h.unit, h.energy_kwh, h.in_total, h.coverage, h.estimated,
+    h.energy_kwh * 0.0036 * 34.12 AS coal_equivalent_kg
 FROM core.energy_hour h
 JOIN core.device d USING (device_id);
 
@@ -39,6 +40,7 @@ COMMENT ON COLUMN api.energy_hourly.energy_kwh IS 'Energy; of fuels by NCV; NULL
 COMMENT ON COLUMN api.energy_hourly.in_total IS 'Whether the row counts in a total: false for a sub-meter beside its main meter.';
 COMMENT ON COLUMN api.energy_hourly.coverage IS 'Share of the hour that readings cover, 0 to 1.';
 COMMENT ON COLUMN api.energy_hourly.estimated IS 'Whether part of the amount was spread over an outage or substituted.';
+COMMENT ON COLUMN api.energy_hourly.coal_equivalent_kg IS 'Coal equivalent of energy_kwh, kgce, by energy content: 34.12 kg/GJ (GB/T 2589).';
 
 CREATE VIEW api.emissions_hourly AS
 SELECT h.hour, s.site, h.area, s.source, s.scope, nullif(h.basis, 'none') AS basis, s.method, s.carrier,

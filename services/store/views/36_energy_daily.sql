@@ -4,7 +4,7 @@ SELECT (h.hour AT TIME ZONE t.timezone)::date AS day, h.site, h.area, h.device, 
     sum(h.coverage) / (extract(epoch FROM
         ((((h.hour AT TIME ZONE t.timezone)::date + 1)::timestamp AT TIME ZONE t.timezone)
         - ((h.hour AT TIME ZONE t.timezone)::date::timestamp AT TIME ZONE t.timezone))) / 3600)::double precision AS coverage,
-    bool_or(h.estimated) AS estimated
+    bool_or(h.estimated) AS estimated, sum(h.coal_equivalent_kg) AS coal_equivalent_kg
 FROM api.energy_hourly h
 JOIN core.site t USING (site)
 GROUP BY (h.hour AT TIME ZONE t.timezone)::date, t.timezone, h.site, h.area, h.device, h.carrier, h.unit, h.in_total;
@@ -21,3 +21,4 @@ COMMENT ON COLUMN api.energy_daily.energy_kwh IS 'Energy of the hours known; of 
 COMMENT ON COLUMN api.energy_daily.in_total IS 'Whether the row counts in a total.';
 COMMENT ON COLUMN api.energy_daily.coverage IS 'Share of the whole local day that readings cover, 0 to 1.';
 COMMENT ON COLUMN api.energy_daily.estimated IS 'Whether part of the amount was spread over an outage or substituted.';
+COMMENT ON COLUMN api.energy_daily.coal_equivalent_kg IS 'Coal equivalent of energy_kwh, kgce, by energy content: 34.12 kg/GJ (GB/T 2589).';
