@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from services.domain.outcome import Reason
 from services.ingest.flush import Account
+from services.ingest.message import Decoded, Received
 
 _SIZES = (1, 10, 100, 500, 1000, 2500, 5000, 10_000, 20_000, 50_000)
 _SECONDS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+# What waited for a database that was away is hours old.
+_AGES = (*_SECONDS[2:], 60, 300, 1800, 7200, 28_800)
+
+CLOSE_S: Final = 60.0
+"""A `ts` so near to when its message was received is of a device that sends what it has just measured and
+whose clock is right, about: others say nothing of how long a reading takes."""
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
 
 
 class Metrics:
-    """The metrics of one ingest process, in a registry of their own."""
+    """The metrics of one ingest process, in a registry of their own. The `clock` tells when a commit was."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], datetime] = _utc_now) -> None:
+        self._clock = clock
         self.registry = CollectorRegistry()
         self._received = self._counter(
             "received", "Readings, or messages that hold none, committed in any outcome"
@@ -40,6 +54,9 @@ class Metrics:
             "results_dropped",
             "Such messages that were dropped: the broker was away, or slow to read",
         )
+        self.connections = self._counter(
+            "connections", "Times that ingest got its subscription at the broker: once, and once a reconnect"
+        )
         self._batch = Histogram(
             "carbonflow_ingest_batch_readings",
             "Units in one transaction",
@@ -53,8 +70,24 @@ class Metrics:
             buckets=_SECONDS,
         )
 
-    def written(self, account: Account, units: int, seconds: float) -> None:
-        """A transaction is committed."""
+        ages = Histogram(
+            "carbonflow_ingest_age_seconds",
+            "Time from the receipt of a transaction's oldest and newest message to its commit",
+            ["of"],
+            registry=self.registry,
+            buckets=_AGES,
+        )
+        self._oldest, self._newest = ages.labels("oldest"), ages.labels("newest")
+        self._reading_age = Histogram(
+            "carbonflow_ingest_reading_age_seconds",
+            "Time from the ts of a transaction's newest reading to its commit, where it came within "
+            f"{CLOSE_S:.0f} s of its ts",
+            registry=self.registry,
+            buckets=_AGES,
+        )
+
+    def written(self, account: Account, units: Sequence[Decoded], seconds: float) -> None:
+        """A transaction of these units, in the order they came, is committed."""
         rejected = account.rejected.total()
         self._received.inc(account.stored + account.duplicate + rejected)
         self._stored.inc(account.stored)
@@ -63,8 +96,20 @@ class Metrics:
             self._rejected.labels(reason).inc(count)
         self._unknown_fields.inc(account.with_unknown_fields)
         self._unknown_dropped.inc(account.unknown_fields_dropped)
-        self._batch.observe(units)
+        self._batch.observe(len(units))
         self._commit.observe(seconds)
+        self._observe_ages(units[0], units[-1])
+
+    def _observe_ages(self, first: Decoded, last: Decoded) -> None:
+        """Of two units, not of all: at 50,000 readings a second each observation would be felt."""
+        now = self._clock()
+        received_at = last.message.received_at
+        self._oldest.observe((now - first.message.received_at).total_seconds())
+        self._newest.observe((now - received_at).total_seconds())
+        if isinstance(last, Received):
+            time = last.reading.time
+            if abs((received_at - time).total_seconds()) <= CLOSE_S:
+                self._reading_age.observe((now - time).total_seconds())
 
     def gauge(self, name: str, description: str, value: Callable[[], float]) -> None:
         """A gauge that is read when it is asked for."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import Final, TypeAlias
 
 import psycopg
 import structlog
@@ -13,7 +13,8 @@ from psycopg.errors import CheckViolation, NumericValueOutOfRange, UniqueViolati
 
 from services.domain.outcome import Reason
 from services.ingest.convert import keep
-from services.ingest.flush import Account, Flush, Known
+from services.ingest.flush import Account, Flush
+from services.ingest.known import Known
 from services.ingest.link import Link
 from services.ingest.message import Decoded, Rejected, Rejection
 from services.ingest.metrics import Metrics
@@ -25,6 +26,11 @@ from services.store.errors import Failure, classify, explain
 
 # A second look at what is stored settles it, unless others write the same devices all the time.
 _LOOKS: Final = 3
+
+Patience: TypeAlias = Callable[[float], bool]
+"""Whether to go on waiting for a database that has been away for so many seconds."""
+_LOOK_AGAIN_S: Final = 0.5
+"""How long somebody with a patience waits at most before the next try."""
 
 
 class DatabaseAwayError(Exception):
@@ -63,16 +69,16 @@ class Writer:
         self.problem: str | None = None
         """Why nothing can be written now, in a sentence."""
 
-    async def write(self, units: Sequence[Decoded], patience_s: float | None = None) -> None:
+    async def write(self, units: Sequence[Decoded], patience: Patience | None = None) -> None:
         """Write units, each exactly once. Where a row is to blame it is found by halving, and refused.
 
-        Raises DatabaseAwayError once the database has been away for `patience_s`; None: never.
+        Raises DatabaseAwayError once the database has been away for too long; without `patience`: never.
         """
         todo = [units] if units else []
         while todo:
             part = todo.pop()
             try:
-                await self._until_written(part, patience_s)
+                await self._until_written(part, patience)
             except DatabaseAwayError as error:
                 raise DatabaseAwayError(
                     str(error), [unit for each in (part, *reversed(todo)) for unit in each]
@@ -84,7 +90,7 @@ class Writer:
                 else:
                     todo.append([self._refused(part[0], error)])
 
-    async def _until_written(self, units: Sequence[Decoded], patience_s: float | None) -> None:
+    async def _until_written(self, units: Sequence[Decoded], patience: Patience | None) -> None:
         """Try until it succeeds. Raises psycopg.Error where the rows are to blame, and DatabaseAwayError."""
         looks = 0
         while True:
@@ -95,13 +101,13 @@ class Writer:
                 looks += 1
                 self._known.forget(units)
                 if looks >= _LOOKS:
-                    await self._wait(error, patience_s)
+                    await self._wait(error, patience)
             except psycopg.Error as error:
                 if classify(error) is Failure.PERMANENT and not _only_rejected(units):
                     raise
-                await self._wait(error, patience_s)
+                await self._wait(error, patience)
             else:
-                self._written(account, len(units), time.perf_counter() - started)
+                self._written(account, units, time.perf_counter() - started)
                 self.results.note(units, account, self._reference.listeners)
                 return
 
@@ -109,7 +115,7 @@ class Writer:
         async with self._link.transaction() as connection:
             return await Flush(connection, self._client, self._known, self._reference.live).write(units)
 
-    def _written(self, account: Account, units: int, seconds: float) -> None:
+    def _written(self, account: Account, units: Sequence[Decoded], seconds: float) -> None:
         """The transaction is committed: what was learned in it is true."""
         self._known.learn(account.ids, account.newest)
         for converted in account.live:
@@ -120,14 +126,16 @@ class Writer:
             self._log.info("database back")
             self.problem = None
 
-    async def _wait(self, error: psycopg.Error, patience_s: float | None) -> None:
+    async def _wait(self, error: psycopg.Error, patience: Patience | None) -> None:
         now = time.monotonic()
         if self.problem is None:
             self._failing_since = now
         self.problem = explain(error)
-        if patience_s is not None and now - self._failing_since >= patience_s:
+        if patience is not None and not patience(now - self._failing_since):
             raise DatabaseAwayError(self.problem, ())
         delay_s = self._backoff.next_s()
+        if patience is not None:
+            delay_s = min(delay_s, _LOOK_AGAIN_S)
         self._metrics.retries.inc()
         self._log.warning("not written", problem=self.problem, retry_in_s=round(delay_s, 1))
         await asyncio.sleep(delay_s)
