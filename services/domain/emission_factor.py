@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from math import isnan, nan
 from typing import Final
 
-from services.domain.factors import Factor, Found
+from services.domain.factors import Found
 from services.domain.gwp import GWP_SETS
 from services.domain.units import FACTOR_UNITS, Dimension
 
@@ -80,13 +80,15 @@ def of_gases(
     n2o_kg: float,
     energy_kwh: float,
     biogenic_known: bool = True,
+    biogenic_share: float | None = None,
     name: str | None = None,
 ) -> EmissionFactor:
     """The emission factor of `found` from its gases per activity unit.
 
-    Biogenic CO2 is a memo item and counts 0. CO2e is unknown where CH4 or N2O is (sets of CO2 only), or where
-    the site names no GWP set. A set that gives only the sum (gas CO2e) leaves CO2 unknown, and its GWPs are
-    its publisher's.
+    Biogenic CO2 is a memo item and counts 0: all of it by a biogenic factor, none by another, unless a
+    `biogenic_share` was measured. A biogenic factor printed as 0 leaves the memo unknown. CO2e is unknown
+    where CH4 or N2O is (sets of CO2 only), or where the site names no GWP set. A set that gives only the sum
+    (gas CO2e) leaves CO2 unknown, and its GWPs are its publisher's.
     """
     factor = found.factor
     if factor.gas == "CO2e":
@@ -103,8 +105,11 @@ def of_gases(
             provisional=found.provisional,
             missing_reason=f"{factor.name} gives CO2e only, not its CO2.",
         )
-    counted_kg, biogenic_kg = (0.0, co2_kg) if factor.biogenic else (co2_kg, 0.0)
-    co2e_kg = _co2e(factor, gwp_set, counted_kg, ch4_kg, n2o_kg)
+    share = float(factor.biogenic) if biogenic_share is None else biogenic_share
+    counted_kg, biogenic_kg = co2_kg * (1.0 - share), co2_kg * share
+    if not biogenic_known or (share > 0.0 and co2_kg == 0.0):
+        biogenic_kg = nan
+    co2e_kg = _co2e(share, gwp_set, counted_kg, ch4_kg, n2o_kg)
     return EmissionFactor(
         name=name or factor.name,
         factor_id=factor.factor_id,
@@ -112,7 +117,7 @@ def of_gases(
         ch4_kg_per_unit=ch4_kg,
         n2o_kg_per_unit=n2o_kg,
         co2e_kg_per_unit=co2e_kg,
-        biogenic_co2_kg_per_unit=biogenic_kg if biogenic_known else nan,
+        biogenic_co2_kg_per_unit=biogenic_kg,
         energy_kwh_per_unit=energy_kwh,
         gwp_set=None if isnan(co2e_kg) else gwp_set,
         provisional=found.provisional,
@@ -120,11 +125,12 @@ def of_gases(
     )
 
 
-def _co2e(factor: Factor, gwp_set: str | None, co2_kg: float, ch4_kg: float, n2o_kg: float) -> float:
+def _co2e(biogenic_share: float, gwp_set: str | None, co2_kg: float, ch4_kg: float, n2o_kg: float) -> float:
     if gwp_set is None:
         return nan
     gwp = GWP_SETS[gwp_set]
-    return co2_kg + ch4_kg * gwp.ch4(biogenic=factor.biogenic) + n2o_kg * gwp.n2o
+    ch4 = biogenic_share * gwp.ch4(biogenic=True) + (1.0 - biogenic_share) * gwp.ch4(biogenic=False)
+    return co2_kg + ch4_kg * ch4 + n2o_kg * gwp.n2o
 
 
 def _times(per_tj: float | None, tj: float) -> float:

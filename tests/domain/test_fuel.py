@@ -8,8 +8,9 @@ import pytest
 from services.domain.emission_factor import EmissionFactor
 from services.domain.factors import Factor, FactorBook, Found
 from services.domain.gwp import GWP_SETS
-from services.domain.methods.fuel import as_received, emission_factor
-from services.domain.registry.model import FuelProperties
+from services.domain.laboratory import Sample, as_received
+from services.domain.methods.fuel_factor import emission_factor
+from services.domain.registry.model import FuelProperties, LabBasis
 from services.domain.units import GJ_PER_MMBTU, M3_PER_GALLON, T_PER_SHORT_TON
 
 
@@ -126,7 +127,7 @@ def test_energy_only_tables_give_energy_and_a_reason(book: FactorBook) -> None:
 
 
 def test_carbon_from_air_dried_to_as_received() -> None:
-    carbon = as_received(58.2, moisture_as_received_pct=12.5, moisture_air_dried_pct=2.1)
+    carbon = as_received(58.2, LabBasis.AIR_DRIED, Sample(moisture_pct=12.5, moisture_air_dried_pct=2.1))
     assert round(carbon, 4) == 52.0174
     assert round(carbon / 100 * 0.99 * 44 / 12, 5) == 1.88823
 
@@ -136,7 +137,7 @@ def test_measured_values_override_each_property_alone(book: FactorBook) -> None:
     ncv = _of(book, name, ncv_gj_per_unit=21.0)
     assert ncv.co2_kg_per_unit == pytest.approx(21.0 * 0.02618 * 0.93 * 44 / 12 * 1000)
     assert ncv.energy_kwh_per_unit == pytest.approx(21.0 / 0.0036)
-    assert ncv.name == "CN_NDRC_2.1/bituminous_coal with measured values (lab 7, 2026-03-01)"
+    assert ncv.name == "CN_NDRC_2.1/bituminous_coal with measured NCV (lab 7, 2026-03-01)"
     carbon = _of(book, name, carbon_content_t_per_gj=0.027)
     assert carbon.co2_kg_per_unit == pytest.approx(23.204 * 0.027 * 0.93 * 44 / 12 * 1000)
     oxidation = _of(book, name, oxidation_rate=0.99)

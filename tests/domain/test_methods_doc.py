@@ -15,10 +15,11 @@ from services.domain import steam
 from services.domain.arrays import FloatArray, column
 from services.domain.conditions import BASE_TEMPERATURE_K, volume_at_base
 from services.domain.factors import FactorBook, Found
+from services.domain.laboratory import Sample, as_received
 from services.domain.methods import cems, heat, part75
-from services.domain.methods.fuel import as_received, emission_factor
+from services.domain.methods.fuel_factor import emission_factor
 from services.domain.methods.mass_balance import PRINTED, STOICHIOMETRIC
-from services.domain.registry.model import BaseState
+from services.domain.registry.model import BaseState, LabBasis
 
 PAGE = Path(__file__).resolve().parents[2] / "docs/methods.md"
 Example: TypeAlias = Mapping[str, str]
@@ -59,7 +60,8 @@ def _fuel(given: Example, book: FactorBook) -> Computed:
         assert isinstance(found, Found)
         return emission_factor(found, None, None).co2_kg_per_unit * float(given[amount]) / 1000.0
 
-    carbon = as_received(float(given["c_ad_pct"]), float(given["m_ar_pct"]), float(given["m_ad_pct"]))
+    sample = Sample(moisture_pct=float(given["m_ar_pct"]), moisture_air_dried_pct=float(given["m_ad_pct"]))
+    carbon = as_received(float(given["c_ad_pct"]), LabBasis.AIR_DRIED, sample)
     return {
         "t_co2": t_co2("bituminous_coal", "bituminous_coal_t"),
         "gas_t_co2": t_co2("natural_gas", "natural_gas_nm3"),

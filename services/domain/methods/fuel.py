@@ -1,5 +1,4 @@
-"""Burned fuel: CO2 = AD x NCV x CC x OF x 44/12 (NDRC guidelines, eq. 2), or per energy with oxidation 1
-(IPCC, EPA).
+"""Burned fuel: CO2 = AD x factor (`fuel_factor`).
 
 AD is brought to the unit of the factor: mass, gas at the base state the source names, liquid by volume or
 density.
@@ -7,34 +6,23 @@ density.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from math import nan
 from typing import Final
 
 from services.domain import activity
 from services.domain.activity import Activity, Measure, Use
 from services.domain.conditions import BASE_TEMPERATURE_K, base_state_ratio
-from services.domain.emission_factor import EmissionFactor, missing, of_gases
-from services.domain.factors import CO2_PER_CARBON, Factor, Found, co2_of_parts
+from services.domain.emission_factor import EmissionFactor, missing
+from services.domain.factors import Found
 from services.domain.formulas import GAS_LINE
 from services.domain.methods import liquid
-from services.domain.registry.model import FuelProperties
-from services.domain.units import FACTOR_UNITS, KWH_PER_GJ, Dimension
+from services.domain.methods.fuel_factor import all_measured, emission_factor, is_complete
+from services.domain.units import FACTOR_UNITS, Dimension
 
 _NO_BASE_STATE: Final = (
     "The factor is per gas volume, and the source does not name its base state (factor_base_state)."
 )
-_MEASURED: Final = "measured"
 _NO_DEVICE_STATE: Final = "The device does not name the base state of its volume (base_state)."
 _NO_DENSITY: Final = "The factor asks for mass, the device counts volume, and the source names no density."
-
-
-def as_received(
-    carbon_air_dried: float, moisture_as_received_pct: float, moisture_air_dried_pct: float
-) -> float:
-    """C_ar = C_ad (100 - M_ar)/(100 - M_ad) (GB/T 483): laboratory carbon on the basis of the mass as
-    metered."""
-    return carbon_air_dried * (100.0 - moisture_as_received_pct) / (100.0 - moisture_air_dried_pct)
 
 
 def convert(use: Use) -> tuple[Activity, EmissionFactor]:
@@ -45,125 +33,19 @@ def convert(use: Use) -> tuple[Activity, EmissionFactor]:
     counted = _activity(use, FACTOR_UNITS[found.factor.unit].dimension)
     if counted.missing_reason is not None:
         return counted, missing(counted.missing_reason)
-    return counted, emission_factor(found, use.facts.fuel, use.site.gwp_set)
-
-
-def emission_factor(found: Found, measured: FuelProperties | None, gwp_set: str | None) -> EmissionFactor:
-    """The factor per t, m3, Nm3 or GJ: each of its parts as measured where it was, else as published."""
-    factor = found.factor
-    parts = _parts(factor, measured)
-    if isinstance(parts, str):
-        return missing(parts)
-    size = FACTOR_UNITS[factor.unit].size
-    energy_kwh = nan if parts.ncv_gj is None else parts.ncv_gj * KWH_PER_GJ / size
-    if parts.co2_kg is None:
-        return missing(f"{factor.name} carries no CO2 factor.", energy_kwh_per_unit=energy_kwh)
-    return of_gases(
-        found,
-        gwp_set,
-        co2_kg=parts.co2_kg / size,
-        ch4_kg=_by_energy(factor.ch4_kg_per_tj, parts.heating_gj) / size,
-        n2o_kg=_by_energy(factor.n2o_kg_per_tj, parts.heating_gj) / size,
-        energy_kwh=energy_kwh,
-        name=_name(factor, measured),
-    )
-
-
-def _name(factor: Factor, measured: FuelProperties | None) -> str:
-    if measured is None:
-        return factor.name
-    if factor.factor_set == _MEASURED:
-        return f"measured ({measured.source})"
-    return f"{factor.name} with measured values ({measured.source})"
-
-
-@dataclass(frozen=True, slots=True)
-class _Parts:
-    """Per unit of the factor: kg CO2; the heating value its kg/TJ refer to; the net calorific value."""
-
-    co2_kg: float | None
-    heating_gj: float | None
-    ncv_gj: float | None
-
-
-def _parts(factor: Factor, measured: FuelProperties | None) -> _Parts | str:
-    heating = factor.ncv_gj_per_unit
-    ncv = None if factor.basis == "HHV" else heating
-    if measured is None:
-        return _Parts(_published_co2(factor), heating, ncv)
-    whole = measured.ncv_gj_per_unit is not None and measured.carbon_content_t_per_gj is not None
-    part = measured.ncv_gj_per_unit is not None or measured.carbon_content_t_per_gj is not None
-    if factor.basis == "HHV" and part and not whole:
-        return f"{factor.name} is by HHV: a measured NCV and carbon content can only replace it together."
-    if factor.gas == "CO2e":
-        return f"{factor.name} gives CO2e only; measured values of carbon have no part in it."
-    energy = measured.ncv_gj_per_unit or heating
-    carbon = measured.carbon_content_t_per_gj or _carbon_content(factor)
-    oxidation = factor.oxidation_rate if measured.oxidation_rate is None else measured.oxidation_rate
-    co2_kg = co2_of_parts(energy, carbon, oxidation)
-    if co2_kg is None:
-        return f"{factor.name} lacks what the source did not measure: NCV, carbon content or oxidation rate."
-    if factor.basis == "HHV":
-        return _Parts(co2_kg, heating, measured.ncv_gj_per_unit)
-    return _Parts(co2_kg, energy, energy)
-
-
-def _published_co2(factor: Factor) -> float | None:
-    """The product of the parts: what is printed beside them is rounded. Where oxidation is 1 the set is per
-    energy: its product is exact, and the carbon content beside it is what was rounded."""
-    if factor.oxidation_rate == 1.0 and factor.co2_kg_per_unit is not None:
-        return factor.co2_kg_per_unit
-    parts = co2_of_parts(factor.ncv_gj_per_unit, factor.carbon_content_t_per_gj, factor.oxidation_rate)
-    return factor.co2_kg_per_unit if parts is None else parts
-
-
-def _carbon_content(factor: Factor) -> float | None:
-    """tC/GJ; of a set per energy from its CO2, which is exact."""
-    ncv = factor.ncv_gj_per_unit
-    if factor.oxidation_rate == 1.0 and factor.co2_kg_per_unit is not None and ncv is not None:
-        return factor.co2_kg_per_unit / 1000.0 / CO2_PER_CARBON / ncv
-    return factor.carbon_content_t_per_gj
-
-
-def _by_energy(kg_per_tj: float | None, gj: float | None) -> float:
-    return nan if kg_per_tj is None or gj is None else kg_per_tj * gj / 1000.0
+    facts = use.facts
+    return counted, emission_factor(found, facts.fuel, use.site.gwp_set, facts.factor_base_state)
 
 
 def _measured_only(use: Use) -> Found | str:
-    """A fuel of which everything was measured needs no set: per t, or per 1e4 Nm3 of a gas."""
-    measured = use.facts.fuel
-    if measured is None or None in (
-        measured.ncv_gj_per_unit,
-        measured.carbon_content_t_per_gj,
-        measured.oxidation_rate,
-    ):
+    """A fuel of which everything was measured needs no set."""
+    properties = use.facts.fuel
+    if properties is None or not is_complete(properties):
         return (
             "The source names no factor set, and not all of NCV, carbon content and oxidation are measured."
         )
     gas = use.facts.factor_base_state is not None or _measure(use) is Measure.BASE_VOLUME
-    unit = "1e4 Nm3" if gas else "t"
-    factor = Factor(
-        factor_set=_MEASURED,
-        series=_MEASURED,
-        fuel=use.source.carrier,
-        region=None,
-        unit=unit,
-        gas="CO2",
-        basis="LHV",
-        biogenic=False,
-        ncv=measured.ncv_gj_per_unit,
-        ncv_unit=f"GJ/{unit}",
-        carbon_content_t_per_gj=measured.carbon_content_t_per_gj,
-        oxidation_rate=measured.oxidation_rate,
-        co2_kg_per_unit=None,
-        ch4_kg_per_tj=None,
-        n2o_kg_per_tj=None,
-        valid_from=None,
-        valid_to=None,
-        source=measured.source,
-        confirmed=True,
-    )
-    return Found(factor, provisional=False)
+    return all_measured(properties, use.source.carrier, gas=gas)
 
 
 def _measure(use: Use) -> Measure | None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from services.domain.laboratory import lacking, sample_of
+from services.domain.methods.fuel_factor import is_complete
 from services.domain.methods.liquid import expansion_of, is_liquid
-from services.domain.registry.model import FuelProperties, SourceFacts
+from services.domain.registry.model import SourceFacts
 from services.domain.registry.problems import Place, Problem
 
 _UNKNOWN: Final = "the source's CO2 stays unknown"
@@ -16,22 +18,47 @@ _BASE_VOLUME: Final = frozenset({"volume_nm3", "flow_nm3_h"})
 
 def check_fuel(facts: SourceFacts, place: Place) -> Iterator[Problem]:
     """What is wrong with, or missing of, the facts in force of a source of burned fuel."""
-    if facts.factor_set is None and not _complete(facts.fuel):
+    if facts.factor_set is None and not is_complete(facts.fuel):
         message = (
-            "has no `factor_set`: name one, or give all of ncv_gj_per_unit, carbon_content_t_per_gj and "
-            "oxidation_rate under `fuel`."
+            "has no `factor_set`: name one, or give oxidation_rate and either carbon_pct, or an NCV and "
+            "carbon_content_t_per_gj, under `fuel`."
         )
         yield Problem(place, message)
     yield from _volume(facts, place)
     yield from _liquid(facts, place)
+    yield from _laboratory(facts, (*place, "fuel"))
 
 
-def _complete(fuel: FuelProperties | None) -> bool:
-    return fuel is not None and None not in (
-        fuel.ncv_gj_per_unit,
-        fuel.carbon_content_t_per_gj,
-        fuel.oxidation_rate,
-    )
+def _laboratory(facts: SourceFacts, place: Place) -> Iterator[Problem]:
+    """Each property once, and all that brings it to the mass or volume as metered."""
+    fuel = facts.fuel
+    if fuel is None:
+        return
+    for names in _ONE_OF:
+        given = [name for name in names if getattr(fuel, name) is not None]
+        if len(given) > 1:
+            yield Problem(place, f"has {' and '.join(given)}: the same property twice; remove one.")
+    for basis_name, value_name in _BASES.items():
+        basis = getattr(fuel, basis_name)
+        if basis is None:
+            continue
+        if getattr(fuel, value_name) is None:
+            yield Problem((*place, basis_name), f"has no effect without `{value_name}`: remove it.")
+        elif lacks := lacking(basis, sample_of(fuel)):
+            message = f"is {basis}: bringing {value_name} to the mass as metered needs {' and '.join(lacks)}."
+            yield Problem((*place, basis_name), message)
+    per_m3 = [name for name in ("ncv_mj_per_m3", "carbon_kg_per_m3") if getattr(fuel, name) is not None]
+    if per_m3 and fuel.base_state is None and facts.factor_base_state is not None:
+        yield Problem(place, f"has {per_m3[0]} of a gas without its `base_state`, such as 20C.")
+    if fuel.base_state is not None and not per_m3:
+        yield Problem((*place, "base_state"), "has no effect without a value per m3: remove it.")
+
+
+_ONE_OF: Final = (
+    ("ncv_gj_per_unit", "ncv_gj_per_t", "ncv_mj_per_m3"),
+    ("carbon_content_t_per_gj", "carbon_pct", "carbon_kg_per_m3"),
+)
+_BASES: Final = {"ncv_basis": "ncv_gj_per_t", "carbon_basis": "carbon_pct"}
 
 
 def _volume(facts: SourceFacts, place: Place) -> Iterator[Problem]:

@@ -21,6 +21,8 @@ Positive = Annotated[float, Field(gt=0)]
 Percent = Annotated[float, Field(ge=0, le=100)]
 
 
+BelowAll = Annotated[float, Field(ge=0, lt=100)]
+"""A percentage that leaves something."""
 class Strict(BaseModel):
     """No unknown key passes: a misspelt fact must not be silently without effect."""
 
@@ -141,12 +143,31 @@ class Stream(Strict):
     )
 
 
-class FuelProperties(Strict):
-    """Measured (laboratory) properties, overriding the factor set's defaults. On the basis of the mass as
-    metered (as received)."""
+class LabBasis(StrEnum):
+    """What a laboratory refers its values of a solid to (ISO 1170, GB/T 483)."""
 
-    ncv_gj_per_unit: Positive | None = None
-    carbon_content_t_per_gj: Positive | None = None
+    AS_RECEIVED = "ar"
+    AIR_DRIED = "ad"
+    DRY = "d"
+    DRY_ASH_FREE = "daf"
+
+
+class FuelProperties(Strict):
+    """Measured (laboratory) properties; each overrides the factor set's default of it. Without a basis they
+    are on that of the mass as metered."""
+
+    ncv_gj_per_unit: Positive | None = Field(None, description="per unit of the factor, as metered")
+    ncv_gj_per_t: Positive | None = None
+    ncv_mj_per_m3: Positive | None = None
+    ncv_basis: LabBasis | None = None
+    carbon_content_t_per_gj: Positive | None = Field(None, description="per GJ of the net calorific value")
+    carbon_pct: Percent | None = Field(None, description="by mass")
+    carbon_basis: LabBasis | None = None
+    carbon_kg_per_m3: Positive | None = None
+    base_state: BaseState | None = Field(None, description="of the laboratory's m3 of gas")
+    moisture_pct: BelowAll | None = Field(None, description="total, of the mass as metered")
+    moisture_air_dried_pct: BelowAll | None = Field(None, description="of the air-dried sample")
+    ash_dry_pct: BelowAll | None = Field(None, description="of the dry sample")
     oxidation_rate: Annotated[float, Field(ge=0, le=1)] | None = None
     source: str = Field(min_length=1, description="laboratory, document and date")
 
@@ -156,6 +177,9 @@ class Uncertainties(Strict):
     factor's is given whole, or of a fuel by its three parts."""
 
     activity_pct: Percent | None = None
+    biogenic_fraction: Annotated[float, Field(ge=0, le=1)] | None = Field(
+        None, description="share of its carbon that is biogenic: counted 0, and a memo item"
+    )
     factor_pct: Percent | None = None
     ncv_pct: Percent | None = None
     carbon_content_pct: Percent | None = None
