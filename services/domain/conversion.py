@@ -28,6 +28,7 @@ from services.domain.registry.model import (
     Stream,
     facts_at,
 )
+from services.domain.stack import Evidence, StackPolicy
 
 __all__ = [
     "Conversion",
@@ -72,6 +73,10 @@ class Conversion:
     rate_params: tuple[float, ...]
     activity_unit: str
     factor: EmissionFactor
+    stack: StackPolicy | None = None
+    """How the hours of a measured stack are judged; None for all others."""
+    evidence: tuple[Evidence, ...] = ()
+    """What a reading of status `stopped` must show to count as zero; nothing: it never does."""
     activity_uncertainty_pct: float | None = None
     factor_uncertainty_pct: float | None = None
     """Half widths of the 95 % interval (`uncertainties`); None is unknown."""
@@ -209,6 +214,8 @@ def _conversion(site_id: str, member: Member, counted: Activity, factor: Emissio
         rate_params=counted.rate_params,
         activity_unit=counted.unit,
         factor=factor,
+        stack=cems_source.policy(member.use, counted),
+        evidence=cems_source.evidence(member.use),
         activity_uncertainty_pct=uncertainties.activity_pct(member.use, counted.formula),
         factor_uncertainty_pct=uncertainties.factor_pct(member.use, member.streams),
     )

@@ -17,7 +17,7 @@ from services.domain.registry.scope import SiteScope, check_dates, unknown_quant
 _ONLY_FOR: Final = {
     "analyser": Kind.CEMS,
     "duct_area_m2": Kind.CEMS,
-    "base_state": Kind.FLOWMETER,
+    "bias_adjustment_factor": Kind.CEMS,
     "compressibility_ratio": Kind.FLOWMETER,
     "pressure_reference": Kind.FLOWMETER,
     "meter_position": Kind.FLOWMETER,
@@ -44,6 +44,9 @@ def _device_facts(scope: SiteScope, ref: str, facts: DeviceFacts, place: Place) 
         if _ONLY_FOR[fact] != kind:
             message = f"has no effect on a {kind}, only on a {_ONLY_FOR[fact]}: remove it."
             yield Problem((*place, fact), message)
+    if facts.base_state is not None and kind not in {Kind.FLOWMETER, Kind.CEMS}:
+        message = f"has no effect on a {kind}, only on a flowmeter or a cems: remove it."
+        yield Problem((*place, "base_state"), message)
     yield from _registers(kind, facts.registers or {}, (*place, "registers"))
     if facts.energy_quantity is not None:
         yield from _energy_quantity(kind, facts.energy_quantity, (*place, "energy_quantity"))

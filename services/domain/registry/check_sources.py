@@ -9,6 +9,7 @@ from typing import Final
 from services.domain.methods.mass_balance import GUIDELINE_SET
 from services.domain.quantities import NAMES, Kind
 from services.domain.registry.check_fuel import check_fuel
+from services.domain.registry.check_stack import check_stack
 from services.domain.registry.facts import (
     begins,
     device_facts_at,
@@ -101,6 +102,7 @@ def _references(
 
 _METHOD_OF_FACT: Final = {
     "streams": Method.MASS_BALANCE,
+    "stack": Method.CEMS,
     "medium": Method.HEAT,
     "dryness_fraction": Method.HEAT,
     "condensate": Method.HEAT,
@@ -268,8 +270,8 @@ def _needs_of_device(
     source: Source, facts: SourceFacts, ref: str, device: DeviceFacts, place: Place
 ) -> Iterator[Problem]:
     if source.method == Method.CEMS:
-        yield from _stack(ref, device, place)
-    if facts.quantity in {"volume_nm3", "flow_nm3_h"} and device.base_state is None:
+        yield from check_stack(facts, ref, device, place)
+    elif facts.quantity in {"volume_nm3", "flow_nm3_h"} and device.base_state is None:
         message = f"needs the `base_state` of {ref}: without the base state of its volume {_UNKNOWN}."
         yield Problem(place, message, warning=True)
     if _needs_pressure(source, facts):
@@ -290,16 +292,5 @@ def _pressure(ref: str, device: DeviceFacts, place: Place) -> Iterator[Problem]:
     elif device.pressure_reference == "gauge" and device.atmospheric_pressure_kpa is None:
         message = (
             f"needs the `atmospheric_pressure_kpa` of {ref}, which measures gauge pressure: else {_UNKNOWN}."
-        )
-        yield Problem(place, message, warning=True)
-
-
-def _stack(ref: str, device: DeviceFacts, place: Place) -> Iterator[Problem]:
-    if device.analyser is None:
-        message = f"needs `analyser` of {ref}, wet or dry: the same percentage differs by the moisture."
-        yield Problem(place, message)
-    if device.duct_area_m2 is None:
-        message = (
-            f"needs the `duct_area_m2` of {ref} unless it sends a flow: with a velocity alone {_UNKNOWN}."
         )
         yield Problem(place, message, warning=True)

@@ -12,6 +12,8 @@ from typing import Annotated, Literal, TypeVar
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
+from services.domain.registry.stack import StackRules
+
 Id = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 DeviceRef = Annotated[
     str, StringConstraints(pattern=r"^(meter|flowmeter|cems|beltscale)/[a-z0-9][a-z0-9_-]{0,62}$")
@@ -93,7 +95,10 @@ class DeviceFacts(Strict):
     rated_flow: Positive | None = Field(None, description="in the unit of the device's rate quantity")
     pressure_reference: Literal["gauge", "absolute"] | None = None
     atmospheric_pressure_kpa: Positive | None = None
-    base_state: BaseState | None = Field(None, description="base state of volume_nm3 and flow_nm3_h")
+    base_state: BaseState | None = Field(
+        None,
+        description="base state of volume_nm3 and flow_nm3_h; of a stack's flows it is 0C where not named",
+    )
     compressibility_ratio: Positive | None = Field(
         None, description="Zb/Z from line conditions to base state"
     )
@@ -102,6 +107,9 @@ class DeviceFacts(Strict):
     )
     analyser: Literal["wet", "dry"] | None = None
     duct_area_m2: Positive | None = None
+    bias_adjustment_factor: Annotated[float, Field(ge=1)] | None = Field(
+        None, description="of a stack's flow, from its relative accuracy test (40 CFR 75 appendix A, 7.6.5)"
+    )
     gauges: Literal["instant", "interval_mean"] | None = None
     repeats_frames: bool | None = None
     accuracy_pct: Percent | None = Field(
@@ -215,6 +223,7 @@ class SourceFacts(Strict):
     )
     condensate: tuple[Condensate, ...] | None = None
     streams: tuple[Stream, ...] | None = None
+    stack: StackRules | None = None
     uncertainty: Uncertainties | None = None
     in_total: bool | None = None
     reconciles_with: Id | None = None
