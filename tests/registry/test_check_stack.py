@@ -61,7 +61,7 @@ def test_sound(facts: str, device: str) -> None:
     [
         ("quantity: velocity_m_s", "needs the `duct_area_m2` of cems/c unless it sends a flow", True),
         ("quantity: flow_nm3_h\n            stack: {form: part75}", "computes with the wet flow", False),
-        ("quantity: flow_nm3_h\n            stack: {diluent: o2}", "which only form part75 makes CO2 of", False),
+        ("quantity: flow_nm3_h\n            stack: {diluent: o2}", "only form part75 makes CO2 of", False),
         ("stack: {form: part75, diluent: o2}", "has no `f_factors`", False),
         (f"stack: {{form: part75, {_F}}}", "has no effect where the diluent is co2", False),
         ("stack: {form: part75, substitution: eu_art45}", "without `hour_validity` no hour", False),
