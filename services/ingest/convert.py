@@ -10,7 +10,7 @@ never restated.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import chain
@@ -20,29 +20,21 @@ import numpy as np
 
 from services.domain.conversion import Conversion, SourceKey, change_points, compile_conversions
 from services.domain.factors import FactorBook
-from services.domain.ledger.hours import SECOND_US, HourGrid, IntArray, to_us
+from services.domain.ledger.hours import SECOND_US, HourGrid, IntArray, from_us, to_us
 from services.domain.ledger.rules import DeviceHistory, compile_history
 from services.domain.quantities import NAMES, STATUS_CODES, Kind, Status, quantity
-from services.domain.reading import DeviceKey, Reading
+from services.domain.reading import DeviceKey
 from services.domain.registry.model import Registry
 from services.ingest.gauges import UNKNOWN_US, Entries, Sent
 from services.ingest.rates import Group, Member, Rates, known_members
 from services.ingest.status import words_of
 from services.store.live import LiveBlock
+from services.store.reading_columns import ReadingColumns
 
 _VALID: Final = STATUS_CODES[Status.VALID]
 # Where the registry names no interval: two readings of a register are neighbours within a quarter hour.
 _HOLD_US: Final = 900 * SECOND_US
 _NO_INSTANTS: Final = np.empty(0, np.int64)
-
-
-class Fresh(NamedTuple):
-    """Readings of one kind newer than their devices' last stored ones; each device's in the order of time."""
-
-    kind: Kind
-    device_ids: list[int]
-    readings: list[Reading]
-    times_us: IntArray
 
 
 class Lookup(NamedTuple):
@@ -59,7 +51,7 @@ class Lookup(NamedTuple):
 class Selection:
     """What of a batch is to be converted, as arrays."""
 
-    fresh: Fresh
+    fresh: ReadingColumns
     sent: Sent
     entries: list[tuple[Group, Entries]]
 
@@ -108,15 +100,14 @@ class LiveConverter:
             for group in groups:
                 group.take_over_gauges(gauges)
 
-    def select(self, fresh: Fresh) -> Selection | None:
-        """What of these readings feeds an emission source; None where nothing does."""
-        device_ids = np.array(fresh.device_ids, np.int64)
-        found = [(group, group.entries(device_ids)) for group in self._groups.get(fresh.kind, ())]
+    def select(self, fresh: ReadingColumns) -> Selection | None:
+        """What of these readings feeds an emission source; None where nothing does.
+
+        They are newer than their devices' last stored ones; each device's are in the order of time.
+        """
+        found = [(group, group.entries(fresh.device_ids)) for group in self._groups.get(fresh.kind, ())]
         chosen = [(group, entries) for group, entries in found if entries.rows.size]
-        if not chosen:
-            return None
-        columns = frozenset[int]().union(*(group.columns for group, _ in chosen))
-        return Selection(fresh, _sent(fresh, columns), chosen)
+        return Selection(fresh, _sent(fresh), chosen) if chosen else None
 
     def _all_groups(self) -> Iterator[Group]:
         return chain.from_iterable(self._groups.values())
@@ -139,7 +130,8 @@ def lookups(selection: Selection) -> Iterator[Lookup]:
     for group, entries in selection.entries:
         for member in group.wanted(entries, selection.sent.values):
             row = entries.rows[np.flatnonzero(entries.members == member)[0]]
-            wanted[group.quantities[member]][int(group.device_ids[member])] = fresh.readings[row].time
+            device_id = int(group.device_ids[member])
+            wanted[group.quantities[member]][device_id] = from_us(int(fresh.times_us[row]))
             reach_us = max(reach_us, int(group.hold_us[member]))
     for name, before in wanted.items():
         yield Lookup(fresh.kind, name, before, reach_us / SECOND_US)
@@ -209,20 +201,16 @@ def _member(
     )
 
 
-def _sent(fresh: Fresh, columns: Iterable[int]) -> Sent:
-    """What the readings say of these columns; a last one stands for quantities that the kind has not."""
-    values = np.full((len(fresh.readings), len(NAMES[fresh.kind]) + 1), np.nan)
-    rows = [reading.values for reading in fresh.readings]
-    for column in columns:
-        values[:, column] = [row[column] for row in rows]
-    odd = [
-        row
-        for row, reading in enumerate(fresh.readings)
-        if reading.status != _VALID or reading.quantity_status is not None
-    ]
+def _sent(fresh: ReadingColumns) -> Sent:
+    """What the readings say; a last column stands for quantities that the kind has not."""
+    values = fresh.values
+    odd = np.flatnonzero(fresh.statuses != _VALID).tolist()
+    if fresh.has_words:
+        worded = [row for row, each in enumerate(fresh.readings) if each.quantity_status is not None]
+        odd = sorted({*odd, *worded})
     if not odd:
         return Sent(values, values, None)
-    counting = values.copy()
+    counting, values = values.copy(), values.copy()
     silenced = np.zeros(values.shape, np.bool_)
     for row in odd:
         words = words_of(fresh.readings[row])

@@ -2,35 +2,36 @@
 
 from __future__ import annotations
 
-from collections import ChainMap, Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final, TypeVar
 
 import numpy as np
 
-from services.domain.ledger.hours import IntArray
+from services.domain.ledger.hours import QUARTER_US, IntArray, to_us
 from services.domain.outcome import Reason
 from services.domain.quantities import Kind
 from services.domain.reading import DeviceKey, Reading
-from services.ingest.convert import Converted, Fresh, LiveConverter, lookups, take
+from services.ingest.convert import Converted, LiveConverter, lookups, take
 from services.ingest.decode import DROPPED_EXTRA
+from services.ingest.gauges import UNKNOWN_US
+from services.ingest.known import Known, Newest
 from services.ingest.letters import Letters
 from services.ingest.message import Decoded, Received, Rejected, Rejection, StateUnit
-from services.ingest.plan import Meeting, Met, OfKind, Parted
+from services.ingest.plan import Meeting, Met, OfKind, columns_by_device, part, times_us
 from services.store.dead_letters import keep_dead_letters
 from services.store.devices import count_new_devices, create_devices, find_devices, set_states
 from services.store.live import copy_live, missing_live
 from services.store.pool import Connection
+from services.store.reading_columns import ReadingColumns, copy_readings
 from services.store.readings import (
     Stored,
     compare_readings,
-    copy_readings,
     last_register_values,
     mark_dirty,
     newest_times,
-    reading_row,
     update_readings,
 )
 from services.store.totals import add_totals
@@ -43,29 +44,6 @@ _Said = TypeVar("_Said", Received, StateUnit)
 NOTHING_STORED: Final = Stored(frozenset(), {})
 
 _JUST_BEFORE: Final = timedelta(microseconds=1)
-_US: Final = 1_000_000
-_QUARTER_S: Final = 900
-_NONE: Final = np.empty(0, np.int64)
-
-
-@dataclass(slots=True)
-class Known:
-    """What ingest remembers of devices: only what was committed."""
-
-    ids: dict[DeviceKey, int] = field(default_factory=dict)
-    newest: dict[int, datetime] = field(default_factory=dict)
-    """The last stored time of a device, by id, or an earlier instant after which nothing of it is stored."""
-
-    def learn(self, ids: Mapping[DeviceKey, int], newest: Mapping[int, datetime]) -> None:
-        """These were committed."""
-        self.ids.update(ids)
-        self.newest.update(newest)
-
-    def forget(self, units: Iterable[Decoded]) -> None:
-        """Somebody else wrote readings of these devices: look again what is there."""
-        for unit in units:
-            if isinstance(unit, Received):
-                self.newest.pop(self.ids.get(unit.reading.device, 0), None)
 
 
 @dataclass(slots=True)
@@ -82,7 +60,8 @@ class Account:
     with_unknown_fields: int = 0
     unknown_fields_dropped: int = 0
     ids: dict[DeviceKey, int] = field(default_factory=dict)
-    newest: dict[int, datetime] = field(default_factory=dict)
+    newest: list[tuple[IntArray, IntArray]] = field(default_factory=list)
+    """Device ids and their last stored times [us since 1970], the later ones last."""
     live: list[Converted] = field(default_factory=list)
 
 
@@ -95,45 +74,38 @@ class Flush:
         self._known = known
         self._live = live
         self._account = Account()
-        self._created: dict[DeviceKey, int] = {}
-        self._dirty: list[tuple[IntArray, IntArray]] = []
+        self._created: frozenset[int] = frozenset()
+        self._dirty: list[ReadingColumns] = []
 
     async def write(self, units: Sequence[Decoded]) -> Account:
         """Write all units. Raises psycopg.Error; a UniqueViolation says that `known` is out of date."""
         self._account.refused = [(unit, unit.rejection) for unit in units if type(unit) is Rejected]
-        states = [unit for unit in units if type(unit) is StateUnit]
-        parted = Parted()
-        readings = [unit for unit in units if type(unit) is Received]
-        unknown = parted.add(readings, self._known.ids, self._known.newest)
-        ids = await self._device_ids(unknown, states)
-        states = self._admitted(states, ids)
-        admitted = self._admitted(unknown, ids)
-        if admitted:
-            parted.add(admitted, ids, await self._look_up_newest(admitted, ids))
-        newest = ChainMap(parted.newest, self._account.newest, self._known.newest)
-        for kind, part in parted.of_kind.items():
-            await self._write_readings(kind, part, newest)
+        ids = await self._device_ids(units)
+        for kind, received in _by_kind(units).items():
+            of_kind = await self._part(kind, received, ids)
+            if of_kind is not None:
+                await self._write_readings(of_kind)
         await self._mark_dirty()
-        await self._write_states(states, ids)
+        await self._write_states([unit for unit in units if type(unit) is StateUnit], ids)
         await self._write_letters()
         await self._write_totals()
-        self._account.newest |= parted.newest
         return self._account
 
-    async def _device_ids(self, unknown: list[Received], states: list[StateUnit]) -> Mapping[DeviceKey, int]:
+    async def _device_ids(self, units: Sequence[Decoded]) -> Mapping[DeviceKey, int]:
         """The ids of devices, new ones created; those beyond their site's quota are missing."""
         known = self._known.ids
-        wanted = [unit.reading.device for unit in unknown] + [unit.change.device for unit in states]
-        strange = dict.fromkeys(key for key in wanted if key not in known)
+        keys = [_device(unit) for unit in units if not isinstance(unit, Rejected)]
+        strange = dict.fromkeys(key for key in keys if key not in known)
         if not strange:
             return known
         found = await find_devices(self._connection, strange)
         admitted = await self._within_quota([key for key in strange if key not in found])
         if admitted:
-            self._created = await create_devices(self._connection, admitted)
-            found |= self._created
+            created = await create_devices(self._connection, admitted)
+            self._created = frozenset(created.values())
+            found |= created
         self._account.ids = found
-        return ChainMap(found, known)
+        return {**known, **found}
 
     async def _within_quota(self, new: list[DeviceKey]) -> list[DeviceKey]:
         """The first of the new devices, up to the quota of each site."""
@@ -150,63 +122,86 @@ class Flush:
     def _admitted(self, units: list[_Said], ids: Mapping[DeviceKey, int]) -> list[_Said]:
         """The units of devices within their site's quota; the others are refused."""
         refused = [unit for unit in units if _device(unit) not in ids]
+        if not refused:
+            return units
         self._account.refused += [(unit, _quota(_device(unit).site)) for unit in refused]
         return [unit for unit in units if _device(unit) in ids]
 
+    async def _part(self, kind: Kind, units: list[Received], ids: Mapping[DeviceKey, int]) -> OfKind | None:
+        """Part the readings of a kind, but for devices beyond their site's quota; None where none is left."""
+        units = self._admitted(units, ids)
+        if not units:
+            return None
+        device_ids = np.array([ids[unit.reading.device] for unit in units], np.int64)
+        newest_us = self._known.newest.of(device_ids)
+        unknown = np.flatnonzero(newest_us == UNKNOWN_US)
+        if unknown.size:
+            rows = unknown.tolist()
+            found = await self._look_up_newest(kind, [units[row] for row in rows], device_ids[unknown])
+            newest_us[unknown] = [found[device_id] for device_id in device_ids[unknown].tolist()]
+        return part(kind, units, device_ids, newest_us)
+
     async def _look_up_newest(
-        self, units: list[Received], ids: Mapping[DeviceKey, int]
-    ) -> Mapping[int, datetime]:
-        """The last stored time of devices of which it is not known, by id."""
-        first: dict[DeviceKey, datetime] = {}
-        for unit in units:
-            device, time = unit.reading.device, unit.reading.time
-            first[device] = min(time, first.get(device, time))
-        newest = {ids[device]: time - _JUST_BEFORE for device, time in first.items()}
-        now = max(unit.message.received_at for unit in units)
-        for kind in {device.kind for device in first}:
-            since = {
-                ids[device]: time
-                for device, time in first.items()
-                if device.kind is kind and device not in self._created
-            }
-            if since:
-                newest |= await newest_times(self._connection, kind, since, now)
-        self._account.newest |= newest
-        return newest
+        self, kind: Kind, units: list[Received], device_ids: IntArray
+    ) -> dict[int, int]:
+        """The last stored time [us since 1970] of devices of which it is not known, by id."""
+        first: dict[int, datetime] = {}
+        for device_id, unit in zip(device_ids.tolist(), units, strict=True):
+            time = unit.reading.time
+            first[device_id] = min(time, first.get(device_id, time))
+        newest = {device_id: time - _JUST_BEFORE for device_id, time in first.items()}
+        since = {device_id: time for device_id, time in first.items() if device_id not in self._created}
+        if since:
+            now = max(unit.message.received_at for unit in units)
+            newest |= await newest_times(self._connection, kind, since, now)
+        times = times_us(list(newest.values()))
+        self._account.newest.append((np.array(list(newest), np.int64), times))
+        return dict(zip(newest, times.tolist(), strict=True))
 
-    async def _write_readings(self, kind: Kind, part: OfKind, newest: Mapping[int, datetime]) -> None:
-        """Store the readings of one kind, and the live emissions of those in order.
+    async def _write_readings(self, of_kind: OfKind) -> None:
+        """Store the readings of one kind, and the live emissions of those in order."""
+        met = await self._meet(of_kind)
+        columns = of_kind.columns()
+        late = met.late_columns(of_kind.kind)
+        for new in (columns, late):
+            if new is not None:
+                await copy_readings(self._connection, new)
+        updates = columns_by_device(of_kind.kind, met.updates)
+        if updates is not None:
+            await update_readings(self._connection, updates)
+        if columns is not None:
+            await self._write_live(columns)
+        self._account.newest.append(of_kind.newest())
+        rest = columns_by_device(of_kind.kind, self._of_newest(met.gained))
+        if rest is not None:
+            await self._write_live(rest, completes=True)
+        self._count(columns, met)
+        self._dirty += [each for each in (columns, late, updates) if each is not None]
 
-        `newest` has the newest time of each device, this batch included.
-        """
-        met = await self._meet(kind, part)
-        rows = [
-            *map(reading_row, part.device_ids, part.readings, part.received),
-            *(reading_row(*late) for late in met.late),
+    def _of_newest(self, gained: list[tuple[int, Reading]]) -> list[tuple[int, Reading]]:
+        """What the newest readings of devices gained, this batch included, of what all gained."""
+        if not gained:
+            return []
+        newest = Newest()
+        ids = np.array([device_id for device_id, _ in gained], np.int64)
+        newest.learn(ids, self._known.newest.of(ids))
+        for learned in self._account.newest:
+            newest.learn(*learned)
+        return [
+            each
+            for each, newest_us in zip(gained, newest.of(ids).tolist(), strict=True)
+            if to_us(each[1].time) == newest_us
         ]
-        if rows:
-            await copy_readings(self._connection, kind, rows)
-        if met.updates:
-            await update_readings(self._connection, kind, met.updates)
-        times_us = _times_us(part.readings)
-        if part.readings:
-            await self._write_live(Fresh(kind, part.device_ids, part.readings, times_us))
-        rest = [each for each in met.gained if each.reading.time == newest[each.device_id]]
-        if rest:
-            readings = [each.reading for each in rest]
-            ids = [each.device_id for each in rest]
-            await self._write_live(Fresh(kind, ids, readings, _times_us(readings)), completes=True)
-        self._note(part, times_us, met)
 
-    async def _meet(self, kind: Kind, part: OfKind) -> Met:
-        if not part.suspects:
+    async def _meet(self, of_kind: OfKind) -> Met:
+        if not of_kind.suspects:
             return Met()
-        meeting = Meeting(part)
+        meeting = Meeting(of_kind)
         questions = meeting.questions()
-        stored = await compare_readings(self._connection, kind, questions) if questions else NOTHING_STORED
+        stored = NOTHING_STORED if questions is None else await compare_readings(self._connection, questions)
         return meeting.hold(stored)
 
-    async def _write_live(self, fresh: Fresh, *, completes: bool = False) -> None:
+    async def _write_live(self, fresh: ReadingColumns, *, completes: bool = False) -> None:
         """Write what readings emit; where they complete stored ones, only what those did not tell yet."""
         selection = self._live.select(fresh)
         if selection is None:
@@ -223,36 +218,30 @@ class Flush:
         await copy_live(self._connection, blocks)
         self._account.live.append(converted)
 
-    def _note(self, part: OfKind, times_us: IntArray, met: Met) -> None:
-        """Count what became of the readings, and which quarter hours they touched."""
+    def _count(self, columns: ReadingColumns | None, met: Met) -> None:
+        """Count what became of the readings of one kind."""
         account = self._account
-        account.stored += len(part.readings) + len(met.late) + met.merged
+        in_order = [] if columns is None else columns.readings
+        account.stored += len(in_order) + len(met.late) + met.merged
         account.duplicate += len(met.duplicates)
         account.repeated += met.duplicates
         account.refused += met.conflicts
-        for reading in part.readings:
-            if reading.extra is not None:
-                account.with_unknown_fields += 1
-                account.unknown_fields_dropped += reading.extra.startswith(DROPPED_EXTRA)
-        late = [(device_id, reading.time) for device_id, reading, _ in met.late]
-        late += [(device_id, reading.time) for device_id, reading in met.updates]
-        self._dirty.append((np.array(part.device_ids, np.int64), times_us // (_QUARTER_S * _US)))
-        self._dirty.append(
-            (
-                np.array([device_id for device_id, _ in late], np.int64),
-                np.array([int(time.timestamp()) // _QUARTER_S for _, time in late], np.int64),
-            )
-        )
+        if columns is not None and columns.has_words:
+            extras = [each.extra for each in in_order if each.extra is not None]
+            account.with_unknown_fields += len(extras)
+            account.unknown_fields_dropped += sum(each.startswith(DROPPED_EXTRA) for each in extras)
 
     async def _mark_dirty(self) -> None:
-        device_ids = np.concatenate([ids for ids, _ in self._dirty] or [_NONE])
-        if device_ids.size:
-            quarters = np.concatenate([quarters for _, quarters in self._dirty])
-            await mark_dirty(self._connection, device_ids, quarters)
+        """Note which quarter hours of which devices the readings touched."""
+        if self._dirty:
+            device_ids = np.concatenate([each.device_ids for each in self._dirty])
+            times = np.concatenate([each.times_us for each in self._dirty])
+            await mark_dirty(self._connection, device_ids, times // QUARTER_US)
 
     async def _write_states(self, states: list[StateUnit], ids: Mapping[DeviceKey, int]) -> None:
         """The last state of each device."""
-        last = {ids[unit.change.device]: (unit.change.state, unit.message.received_at) for unit in states}
+        admitted = self._admitted(states, ids)
+        last = {ids[unit.change.device]: (unit.change.state, unit.message.received_at) for unit in admitted}
         if last:
             await set_states(self._connection, last)
 
@@ -284,10 +273,12 @@ class Flush:
             )
 
 
-def _times_us(readings: Sequence[Reading]) -> IntArray:
-    """Microseconds since 1970. A double holds seconds of this century to a quarter of one."""
-    seconds = np.array([reading.time.timestamp() for reading in readings], np.float64)
-    return np.rint(seconds * _US).astype(np.int64)
+def _by_kind(units: Sequence[Decoded]) -> dict[Kind, list[Received]]:
+    found: dict[Kind, list[Received]] = {kind: [] for kind in Kind}
+    for unit in units:
+        if type(unit) is Received:
+            found[unit.reading.device.kind].append(unit)
+    return {kind: received for kind, received in found.items() if received}
 
 
 def _device(unit: Received | StateUnit) -> DeviceKey:

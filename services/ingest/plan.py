@@ -6,18 +6,21 @@ readings came one at a time.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 
+import numpy as np
+
+from services.domain.ledger.hours import SECOND_US, BoolArray, IntArray
 from services.domain.outcome import Outcome, Reason
 from services.domain.quantities import Kind
-from services.domain.reading import DeviceKey, Reading
+from services.domain.reading import Reading
 from services.ingest.merge import gained, merge
 from services.ingest.message import Received, Rejection
-from services.store.readings import Staged, Stored
+from services.store.reading_columns import ReadingColumns, columns_of
+from services.store.readings import Stored
 
 Key = tuple[int, datetime]
 """Device id and time."""
@@ -25,8 +28,7 @@ Key = tuple[int, datetime]
 _HOW_TO_CORRECT: Final = "the first stays; void or correct it with `carbonflow readings` where it is wrong"
 
 
-@dataclass(slots=True)
-class Suspect:
+class Suspect(NamedTuple):
     """A reading that is not in order: what is stored for its device and time must be seen."""
 
     device_id: int
@@ -40,50 +42,80 @@ class Suspect:
 
 @dataclass(slots=True)
 class OfKind:
-    """The readings of one kind. Those in order, newer than all stored and all before them in the batch, are
-    parallel lists; the others are suspects.
+    """The readings of one kind of a batch, as they came, and which of them are in order."""
+
+    kind: Kind
+    units: list[Received]
+    readings: list[Reading]
+    """Of the units; those in order may still gain something."""
+    device_ids: IntArray
+    times_us: IntArray
+    in_order: IntArray
+    """Positions of those newer than all that is stored of their devices, and all before them in the batch; by
+    device, then time: so they are next to each other in the indexes, too.
     """
+    suspects: list[Suspect]
+    """The others, as they came."""
 
-    device_ids: list[int] = field(default_factory=list)
-    readings: list[Reading] = field(default_factory=list)
-    received: list[datetime] = field(default_factory=list)
-    suspects: list[Suspect] = field(default_factory=list)
+    def columns(self) -> ReadingColumns | None:
+        """Those in order; None where there are none."""
+        chosen = self.in_order
+        if not chosen.size:
+            return None
+        rows = chosen.tolist()
+        received = [self.units[row].message.received_at for row in rows]
+        readings = [self.readings[row] for row in rows]
+        return columns_of(
+            self.kind, self.device_ids[chosen], self.times_us[chosen], times_us(received), readings
+        )
+
+    def newest(self) -> tuple[IntArray, IntArray]:
+        """The devices of those in order, and the newest time of each."""
+        ids = self.device_ids[self.in_order]
+        last = np.r_[ids[1:] != ids[:-1], True][: ids.size]
+        return ids[last], self.times_us[self.in_order][last]
 
 
-@dataclass(slots=True)
-class Parted:
-    """The readings of a batch, by kind, and the newest time of each device in order."""
+def part(kind: Kind, units: list[Received], device_ids: IntArray, newest_us: IntArray) -> OfKind:
+    """Part the readings of one kind.
 
-    of_kind: defaultdict[Kind, OfKind] = field(default_factory=lambda: defaultdict(OfKind))
-    newest: dict[int, datetime] = field(default_factory=dict)
+    `newest_us` has, for each, the last stored time of its device, or an earlier instant after which nothing
+    of it is stored.
+    """
+    readings = [unit.reading for unit in units]
+    times = times_us([reading.time for reading in readings])
+    by_device = np.argsort(device_ids, kind="stable")
+    in_order = _newer(device_ids[by_device], times[by_device], newest_us[by_device])
+    suspects = np.sort(by_device[~in_order]).tolist()
+    return OfKind(
+        kind,
+        units,
+        readings,
+        device_ids,
+        times,
+        by_device[in_order],
+        [Suspect(int(device_ids[row]), units[row]) for row in suspects],
+    )
 
-    def add(
-        self, units: Iterable[Received], ids: Mapping[DeviceKey, int], newest: Mapping[int, datetime]
-    ) -> list[Received]:
-        """Part readings. Returns those of devices whose id, or last stored time, is not known.
 
-        `newest` has the last stored time of each device, or an earlier instant after which nothing of it is
-        stored.
-        """
-        unknown: list[Received] = []
-        of_kind, now_newest = self.of_kind, self.newest
-        for unit in units:
-            reading = unit.reading
-            device, time = reading.device, reading.time
-            device_id = ids.get(device, 0)
-            last = now_newest.get(device_id) or newest.get(device_id)
-            if last is None:
-                unknown.append(unit)
-                continue
-            part = of_kind[device.kind]
-            if time > last:
-                now_newest[device_id] = time
-                part.device_ids.append(device_id)
-                part.readings.append(reading)
-                part.received.append(unit.message.received_at)
-            else:
-                part.suspects.append(Suspect(device_id, unit))
-        return unknown
+def times_us(times: Sequence[datetime]) -> IntArray:
+    """Microseconds since 1970. A double holds seconds of this century to a quarter of one."""
+    seconds = np.array([time.timestamp() for time in times], np.float64)
+    return np.rint(seconds * SECOND_US).astype(np.int64)
+
+
+def _newer(device_ids: IntArray, times: IntArray, newest_us: IntArray) -> BoolArray:
+    """Where a time is later than `newest_us` and all before it of the same device, which are together."""
+    first = np.r_[True, device_ids[1:] != device_ids[:-1]][: device_ids.size]
+    newer: BoolArray = times > np.where(first, newest_us, np.r_[0, times[:-1]][: times.size])
+    if newer.all():
+        return newer
+    # The latest before each of the same device: ranks of times, lifted for each device above all before it.
+    different, ranks = np.unique(times, return_inverse=True)
+    lift = np.cumsum(first) * len(different)
+    latest = np.maximum.accumulate(lift + ranks)
+    before = different[(np.r_[0, latest[:-1]] - lift).clip(0)]
+    return times > np.where(first, newest_us, np.maximum(newest_us, before))
 
 
 @dataclass(slots=True)
@@ -92,14 +124,21 @@ class Met:
 
     late: list[tuple[int, Reading, datetime]] = field(default_factory=list)
     """New rows: device id, reading, when it was received."""
-    updates: list[Staged] = field(default_factory=list)
-    """What stored rows become."""
-    gained: list[Staged] = field(default_factory=list)
-    """What they lacked before."""
+    updates: list[tuple[int, Reading]] = field(default_factory=list)
+    """What stored rows become, by device id."""
+    gained: list[tuple[int, Reading]] = field(default_factory=list)
+    """What they lacked before, by device id."""
     merged: int = 0
     """Readings merged into another one."""
     duplicates: list[Received] = field(default_factory=list)
     conflicts: list[tuple[Received, Rejection]] = field(default_factory=list)
+
+    def late_columns(self, kind: Kind) -> ReadingColumns | None:
+        """The new rows; None where there are none."""
+        columns = columns_by_device(kind, [(device_id, reading) for device_id, reading, _ in self.late])
+        if columns is None:
+            return None
+        return columns._replace(received_us=times_us([received_at for _, _, received_at in self.late]))
 
 
 class Meeting:
@@ -107,16 +146,16 @@ class Meeting:
 
     def __init__(self, part: OfKind) -> None:
         self._part = part
-        devices = {suspect.device_id for suspect in part.suspects}
-        in_order = enumerate(zip(part.device_ids, part.readings, strict=True))
-        self._rows = {
-            (device_id, reading.time): row for row, (device_id, reading) in in_order if device_id in devices
-        }
+        devices = np.unique([suspect.device_id for suspect in part.suspects])
+        rows = part.in_order[np.isin(part.device_ids[part.in_order], devices)]
+        keys = zip(part.device_ids[rows].tolist(), rows.tolist(), strict=True)
+        self._rows = {(device_id, part.readings[row].time): row for device_id, row in keys}
         self._asked = [suspect for suspect in part.suspects if suspect.key not in self._rows]
 
-    def questions(self) -> list[Staged]:
+    def questions(self) -> ReadingColumns | None:
         """The readings for which the database must say what it has."""
-        return [Staged(suspect.device_id, suspect.unit.reading) for suspect in self._asked]
+        asked = [(each.device_id, each.unit.reading) for each in self._asked]
+        return columns_by_device(self._part.kind, asked)
 
     def hold(self, stored: Stored) -> Met:
         """Let them meet. Readings in order that gain something are replaced where they are."""
@@ -143,8 +182,8 @@ class Meeting:
             else:
                 new[key] = suspect.unit.reading, suspect.unit.message.received_at
         met.late = [(key[0], reading, received_at) for key, (reading, received_at) in new.items()]
-        met.updates = [Staged(key[0], reading) for key, reading in updated.items()]
-        met.gained = [Staged(key[0], gained(in_database[key], reading)) for key, reading in updated.items()]
+        met.updates = [(key[0], reading) for key, reading in updated.items()]
+        met.gained = [(key[0], gained(in_database[key], reading)) for key, reading in updated.items()]
         return met
 
     def _meet(self, met: Met, before: Reading, suspect: Suspect) -> Reading:
@@ -158,3 +197,12 @@ class Meeting:
                 detail = f"{contradicts} contradicts what is stored for this ts: {_HOW_TO_CORRECT}."
                 met.conflicts.append((suspect.unit, Rejection(Reason.CONFLICT, detail)))
         return reading
+
+
+def columns_by_device(kind: Kind, readings: Sequence[tuple[int, Reading]]) -> ReadingColumns | None:
+    """The columns of readings by device id, where it does not matter when they were received."""
+    if not readings:
+        return None
+    device_ids = np.array([device_id for device_id, _ in readings], np.int64)
+    times = times_us([reading.time for _, reading in readings])
+    return columns_of(kind, device_ids, times, times, [reading for _, reading in readings])

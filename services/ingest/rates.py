@@ -105,9 +105,6 @@ class Group:
         self._interval_us = np.array([member.interval_us for member in members], np.int64)
         self.hold_us = np.array([member.hold_us for member in members], np.int64)
         self._replaced_us = np.array([member.replaced_us for member in members], np.int64)
-        used = np.concatenate([self._register, self._direct, *self._inputs])
-        self.columns = frozenset(used[used != ABSENT].tolist())
-        """The columns of the kind that these conversions look at."""
         gauge_hold_us = np.array([member.gauge_hold_us for member in members], np.int64)
         self._gauges = [Gauge(columns, gauge_hold_us) for columns in (self._direct, *self._inputs)]
         self._layers = _layers(self.device_ids)

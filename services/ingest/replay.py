@@ -17,7 +17,8 @@ from services.domain.outcome import Reason
 from services.domain.registry.model import Registry
 from services.ingest.convert import LiveConverter, References
 from services.ingest.decode import Decoder
-from services.ingest.flush import Account, Flush, Known
+from services.ingest.flush import Account, Flush
+from services.ingest.known import Known
 from services.ingest.message import Cut, Limits, Message, Rejection
 from services.ingest.write import blame
 from services.store.dead_letters import ReplayableLetter, lock_open_letter, mark_replayed

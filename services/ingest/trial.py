@@ -14,7 +14,8 @@ from services.domain.reading import DeviceKey, Reading
 from services.domain.registry.model import Registry, facts_at
 from services.ingest.convert import LiveConverter, References
 from services.ingest.decode import Decoder
-from services.ingest.flush import Flush, Known
+from services.ingest.flush import Flush
+from services.ingest.known import Known
 from services.ingest.message import Decoded, Limits, Message, Received, StateUnit
 from services.store.pool import Connection
 from services.store.registry import load_registry

@@ -1,60 +1,35 @@
-"""Readings on their way into the hypertables of their kinds.
+"""Readings that meet what is stored, and what is stored of a device.
 
-Rows newer than their device's last one are copied straight in. Others are staged first: a temporary table of
-the session, emptied by each commit, is compared with what is stored.
+Rows newer than their device's last one are copied straight in (`reading_columns`). Others are staged first: a
+temporary table of the session, emptied by each commit, is compared with what is stored.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 from psycopg import sql
 
+from services.domain.ledger.hours import DAY_US, IntArray, from_us
 from services.domain.quantities import NAMES, QUANTITIES, STATUS_CODES, Kind, Status, quantity
 from services.domain.reading import Reading
 from services.store.binary_copy import HEADER, TRAILER, fields_row, integer_array
 from services.store.pool import Connection
-from services.store.schema import FIXED_COLUMNS, reading_columns, reading_table
-
-ReadingRow = tuple[Any, ...]
-"""A row of a kind's hypertable, in the order of `schema.reading_columns`."""
-
-
-class Staged(NamedTuple):
-    """A reading to be compared with what is stored for its device and time."""
-
-    device_id: int
-    reading: Reading
+from services.store.reading_columns import ReadingColumns, copy_columns
+from services.store.schema import reading_table
 
 
 class Stored(NamedTuple):
-    """What is stored for the staged readings, by position among them."""
+    """What is stored for the devices and times of readings, by position among them."""
 
     same: frozenset[int]
     """Where all values and the status are stored already."""
     different: dict[int, Reading]
     """What is stored where it is not the same."""
-
-
-# In binary COPY a json column takes the bytes of its text.
-_TYPES: Final = {
-    "device_id": "int4",
-    "time": "timestamptz",
-    "received_at": "timestamptz",
-    "seq": "int8",
-    "status": "int2",
-    "quantity_status": "text",
-    "extra": "text",
-}
-
-
-def _value_types(kind: Kind) -> list[str]:
-    return ["bool" if each.boolean else "float8" for each in QUANTITIES[kind]]
 
 
 def _names(columns: Iterable[str], alias: str | None = None) -> sql.Composed:
@@ -69,14 +44,9 @@ class _Statements:
         table = sql.Identifier(*reading_table(kind).split("."))
         stage = sql.Identifier(f"staged_{kind}")
         common = {"table": table, "stage": stage, "values": _names(names)}
-        self.copy = sql.SQL("COPY {table} ({columns}) FROM STDIN (FORMAT binary)").format(
-            columns=_names(reading_columns(kind)), **common
-        )
-        self.copy_types = [_TYPES[name] for name in FIXED_COLUMNS] + _value_types(kind)
         self.make_stage = sql.SQL(_MAKE_STAGE).format(**common)
         self.empty_stage = sql.SQL("DELETE FROM {stage}").format(**common)
         self.copy_stage = sql.SQL("COPY {stage} FROM STDIN (FORMAT binary)").format(**common)
-        self.stage_types = ["int4", *(_TYPES[name] for name in _STAGED), *_value_types(kind)]
         self.compare = sql.SQL(_COMPARE).format(
             stored=_names(names, "r"), staged=_names(names, "s"), **common
         )
@@ -93,12 +63,9 @@ class _Statements:
         }
 
 
-_STAGED: Final = ("device_id", "time", "seq", "status", "quantity_status", "extra")
-"""The columns of the temporary table between `position` and the quantities."""
-
 _MAKE_STAGE = """
 CREATE TEMPORARY TABLE IF NOT EXISTS {stage} ON COMMIT DELETE ROWS AS
-SELECT 0 AS position, device_id, time, seq, status, quantity_status::text, extra::text, {values}
+SELECT 0 AS position, device_id, time, received_at, seq, status, quantity_status::text, extra::text, {values}
 FROM {table} WITH NO DATA
 """
 
@@ -107,14 +74,14 @@ FROM {table} WITH NO DATA
 _COMPARE = """
 SELECT s.position, found.same
 FROM {stage} s
-CROSS JOIN LATERAL (
+LEFT JOIN LATERAL (
     SELECT (r.status, r.quantity_status::text, {stored})
         IS NOT DISTINCT FROM (s.status, s.quantity_status, {staged}) AS same
     FROM {table} r
     WHERE r.device_id = s.device_id AND r.time = s.time AND r.time >= %(low)s AND r.time < %(high)s
     LIMIT 1
-) AS found
-WHERE s.time >= %(low)s AND s.time < %(high)s
+) AS found ON true
+WHERE s.time >= %(low)s AND s.time < %(high)s AND found.same IS NOT TRUE
 """
 
 _FETCH = """
@@ -177,62 +144,42 @@ _STATEMENTS: Final = MappingProxyType({kind: _Statements(kind) for kind in Kind}
 _DIRTY = "COPY core.dirty (device_ids, quarters) FROM STDIN (FORMAT binary)"
 
 
-def reading_row(device_id: int, reading: Reading, received_at: datetime) -> ReadingRow:
-    """The row of a reading."""
-    _, time, seq, values, status, quantity_status, extra = reading
-    return (device_id, time, received_at, seq, status, quantity_status, extra, *values)
-
-
-async def copy_readings(connection: Connection, kind: Kind, rows: Iterable[ReadingRow]) -> None:
-    """Store new readings of one kind. Raises UniqueViolation where one is stored already."""
-    statements = _STATEMENTS[kind]
-    async with connection.cursor() as cursor, cursor.copy(statements.copy) as copy:
-        copy.set_types(statements.copy_types)
-        for row in rows:
-            await copy.write_row(row)
-
-
-async def compare_readings(connection: Connection, kind: Kind, staged: Sequence[Staged]) -> Stored:
+async def compare_readings(connection: Connection, columns: ReadingColumns) -> Stored:
     """What is stored for the devices and times of these readings."""
-    statements = _STATEMENTS[kind]
-    await _stage(connection, statements, staged)
-    same: list[int] = []
+    statements = _STATEMENTS[columns.kind]
+    await _stage(connection, statements, columns)
+    same = set(range(len(columns.readings)))
     different: dict[int, Reading] = {}
-    for low in _days(each.reading.time for each in staged):
+    for low in _days(columns.times_us):
         day = {"low": low, "high": low + _DAY}
         found = await (await connection.execute(statements.compare, day)).fetchall()
-        same += [position for position, is_same in found if is_same]
-        others = [position for position, is_same in found if not is_same]
+        same.difference_update(position for position, _ in found)
+        others = [position for position, is_same in found if is_same is not None]
         if others:
             rows = await (await connection.execute(statements.fetch, {**day, "positions": others})).fetchall()
-            different |= {position: _stored(staged[position], *row) for position, *row in rows}
+            different |= {position: _stored(columns.readings[position], *row) for position, *row in rows}
     return Stored(frozenset(same), different)
 
 
-def _stored(staged: Staged, *row: Any) -> Reading:
-    """The stored reading of the staged one's device and time."""
+def _stored(key: Reading, *row: Any) -> Reading:
+    """The stored reading of the same device and time."""
     seq, status, quantity_status, extra, *values = row
-    key = staged.reading
     return Reading(key.device, key.time, seq, tuple(values), status, quantity_status, extra)
 
 
-async def update_readings(connection: Connection, kind: Kind, merged: Sequence[Staged]) -> None:
+async def update_readings(connection: Connection, columns: ReadingColumns) -> None:
     """Write merged readings over the stored rows of their devices and times."""
-    statements = _STATEMENTS[kind]
-    await _stage(connection, statements, merged)
-    for low in _days(each.reading.time for each in merged):
+    statements = _STATEMENTS[columns.kind]
+    await _stage(connection, statements, columns)
+    for low in _days(columns.times_us):
         await connection.execute(statements.update, {"low": low, "high": low + _DAY})
 
 
-async def _stage(connection: Connection, statements: _Statements, staged: Sequence[Staged]) -> None:
+async def _stage(connection: Connection, statements: _Statements, columns: ReadingColumns) -> None:
     """Put readings into the session's temporary table, and nothing else."""
     await connection.execute(statements.make_stage)
     await connection.execute(statements.empty_stage)  # one transaction may stage twice
-    async with connection.cursor() as cursor, cursor.copy(statements.copy_stage) as copy:
-        copy.set_types(statements.stage_types)
-        for position, (device_id, reading) in enumerate(staged):
-            _, time, seq, values, status, quantity_status, extra = reading
-            await copy.write_row((position, device_id, time, seq, status, quantity_status, extra, *values))
+    await copy_columns(connection, statements.copy_stage, columns, numbered=True)
 
 
 async def newest_times(
@@ -270,7 +217,7 @@ async def last_register_values(
     if not quantity(kind, name).register:
         raise KeyError(f"{name} of a {kind} is no register")
     found: dict[int, tuple[datetime, float]] = {}
-    for day in _days(before.values()):
+    for day in sorted({_day(time) for time in before.values()}):
         wanted = {device_id: time for device_id, time in before.items() if _day(time) == day}
         cursor = await connection.execute(
             _STATEMENTS[kind].last_values[name],
@@ -293,13 +240,11 @@ def _day(time: datetime) -> datetime:
     return time.replace(hour=0, minute=0, second=0, microsecond=0)
 
 
-def _days(times: Iterable[datetime]) -> list[datetime]:
-    return sorted({_day(time) for time in times})
+def _days(times_us: IntArray) -> list[datetime]:
+    return [from_us(int(number) * DAY_US) for number in np.unique(times_us // DAY_US)]
 
 
-async def mark_dirty(
-    connection: Connection, device_ids: npt.NDArray[np.int64], quarters: npt.NDArray[np.int64]
-) -> None:
+async def mark_dirty(connection: Connection, device_ids: IntArray, quarters: IntArray) -> None:
     """Note, for the ledger, the distinct pairs of device and quarter hour (number of 900 s since 1970)."""
     pairs = np.unique((device_ids << 32) | quarters)
     # As the value of a parameter, psycopg would write each of the thousands of numbers by itself.

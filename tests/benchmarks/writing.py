@@ -23,7 +23,7 @@ import psycopg
 import uvloop
 
 from services.ingest.decode import Decoder
-from services.ingest.flush import Known
+from services.ingest.known import Known
 from services.ingest.link import Link
 from services.ingest.message import Decoded, Limits, Message
 from services.ingest.metrics import Metrics

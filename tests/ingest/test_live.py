@@ -18,9 +18,10 @@ from services.domain.ledger.hours import from_us, to_us
 from services.domain.quantities import NAMES, STATUS_CODES, Kind, Status
 from services.domain.reading import DeviceKey, Reading
 from services.domain.registry.model import Registry
-from services.ingest.convert import Fresh, LiveConverter, References, keep, lookups, next_change, take
+from services.ingest.convert import LiveConverter, References, keep, lookups, next_change, take
 from services.store.factors import shipped_factors
 from services.store.pool import connect
+from services.store.reading_columns import columns_of
 from services.store.registry import apply_registry, plan_registry
 from tests.ingest.conftest import Database
 from tests.ingest.test_write import NOW, Ingest, at, message
@@ -117,8 +118,8 @@ class LiveRow(NamedTuple):
 def convert(live: LiveConverter, *readings: Reading) -> list[LiveRow]:
     """As one batch of one kind, committed."""
     times = np.array([to_us(each.time) for each in readings], np.int64)
-    ids = [IDS.get(each.device, 99) for each in readings]
-    selection = live.select(Fresh(readings[0].device.kind, ids, list(readings), times))
+    ids = np.array([IDS.get(each.device, 99) for each in readings], np.int64)
+    selection = live.select(columns_of(readings[0].device.kind, ids, times, times, readings))
     if selection is None:
         return []
     for lookup in lookups(selection):

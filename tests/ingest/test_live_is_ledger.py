@@ -18,7 +18,8 @@ from services.domain.ledger.track import Window
 from services.domain.quantities import NAMES, Kind
 from services.domain.reading import DeviceKey, Reading
 from services.domain.registry.model import Registry
-from services.ingest.convert import Fresh, LiveConverter, References
+from services.ingest.convert import LiveConverter, References
+from services.store.reading_columns import columns_of
 from tests.ingest.test_live import FACTORS, SINCE
 from tests.ingest.test_write import NOW
 
@@ -73,7 +74,7 @@ def live_kg_per_h(registry: Registry, readings: list[Reading]) -> dict[str, floa
     for device in devices:
         own = [each for each in readings if each.device == device]
         times = np.array([to_us(each.time) for each in own], np.int64)
-        selection = live.select(Fresh(device.kind, [ids[device]] * len(own), own, times))
+        selection = live.select(columns_of(device.kind, np.full(len(own), ids[device]), times, times, own))
         assert selection is not None
         for block in live.convert(selection).blocks:
             newest = block.times_us == times[-1]

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from services.ingest import flush
 from services.ingest.decode import Decoder
-from services.ingest.flush import Known
+from services.ingest.known import Known
 from services.ingest.link import Link
 from services.ingest.message import Decoded, Limits, Message
 from services.ingest.metrics import Metrics

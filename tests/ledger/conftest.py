@@ -25,7 +25,8 @@ from services.domain.reading import DeviceKey, Reading
 from services.domain.registry.model import Registry
 from services.store.devices import create_devices
 from services.store.pool import Connection, connect
-from services.store.readings import copy_readings, mark_dirty, reading_row
+from services.store.reading_columns import columns_of, copy_readings
+from services.store.readings import mark_dirty
 from services.store.registry import apply_registry, plan_registry
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -175,11 +176,16 @@ class Database:
         async with self.connection.transaction():
             ids = await create_devices(self.connection, {row.device for row in rows})
             for kind in Kind:
-                stored = [reading_row(ids[row.device], row, NOW) for row in rows if row.device.kind is kind]
-                await copy_readings(self.connection, kind, stored)
+                of_kind = [row for row in rows if row.device.kind is kind]
+                if of_kind:
+                    device_ids = np.array([ids[row.device] for row in of_kind], np.int64)
+                    times = np.array([to_us(row.time) for row in of_kind], np.int64)
+                    received = np.full(len(of_kind), to_us(NOW))
+                    columns = columns_of(kind, device_ids, times, received, of_kind)
+                    await copy_readings(self.connection, columns)
             quarters = [to_us(row.time) // QUARTER_US for row in rows]
-            device_ids = [ids[row.device] for row in rows]
-            await mark_dirty(self.connection, np.array(device_ids), np.array(quarters))
+            all_ids = [ids[row.device] for row in rows]
+            await mark_dirty(self.connection, np.array(all_ids), np.array(quarters))
 
     async def run(self) -> list[Round]:
         """Compute until nothing is left to do."""

@@ -14,7 +14,7 @@ BoolArray: TypeAlias = npt.NDArray[np.bool_]
 SECOND_US: Final = 1_000_000
 HOUR_US: Final = 3600 * SECOND_US
 QUARTER_US: Final = 900 * SECOND_US
-_DAY_US: Final = 24 * HOUR_US
+DAY_US: Final = 24 * HOUR_US
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 
@@ -44,7 +44,7 @@ class HourGrid:
         """The beginnings of hours at or after `begin` and before `end`, ascending."""
         if end <= begin:
             return np.empty(0, np.int64)
-        days = [self._day(day) for day in range(begin // _DAY_US, (end - 1) // _DAY_US + 1)]
+        days = [self._day(day) for day in range(begin // DAY_US, (end - 1) // DAY_US + 1)]
         all_starts = np.concatenate(days)
         return all_starts[(all_starts >= begin) & (all_starts < end)]
 
@@ -59,7 +59,7 @@ class HourGrid:
     def _day(self, day: int) -> IntArray:
         """The beginnings of hours within a UTC day, by its number since 1970."""
         if day not in self._days:
-            quarters = range(day * _DAY_US, (day + 1) * _DAY_US, QUARTER_US)
+            quarters = range(day * DAY_US, (day + 1) * DAY_US, QUARTER_US)
             self._days[day] = np.array([each for each in quarters if self._begins_hour(each)], np.int64)
         return self._days[day]
 
