@@ -15,6 +15,7 @@ import structlog
 
 from services.ingest.connection import Connection, ConnectionLostError, Receiver
 from services.ingest.session import SessionOptions
+from services.ingest.tls import client_context, explain
 from services.store.backoff import Backoff
 
 _PORTS: Final = {"mqtt": 1883, "mqtts": 8883}
@@ -35,7 +36,7 @@ class Broker:
 def broker_at(url: str, ca_file: Path | None = None) -> Broker:
     """The broker of an `mqtt://` or `mqtts://` address. `ca_file` is the authority behind the latter."""
     parts = urlsplit(url)
-    tls = ssl.create_default_context(cafile=ca_file) if parts.scheme == "mqtts" else None
+    tls = client_context(ca_file) if parts.scheme == "mqtts" else None
     return Broker(
         host=parts.hostname or "localhost",
         port=parts.port or _PORTS[parts.scheme],
@@ -78,7 +79,7 @@ class Subscriber:
                 if self._leaving:
                     return
                 delay_s = self._backoff.next_s()
-                self.problem = str(error) or "The broker does not answer."
+                self.problem = _sentence(error)
                 self._log.warning("broker away", problem=self.problem, retry_in_s=round(delay_s, 1))
                 await asyncio.sleep(delay_s)
 
@@ -143,3 +144,16 @@ class Subscriber:
                 ssl=self._broker.tls,
             )
         return connection
+
+
+def _sentence(error: ConnectionLostError | OSError) -> str:
+    """Why there is no connection."""
+    match error:
+        case ssl.SSLError():
+            return explain(error)
+        case TimeoutError():
+            return "The broker does not answer."
+        case OSError():
+            return f"The broker cannot be reached ({error.strerror or error})."
+        case _:
+            return str(error)
