@@ -20,7 +20,7 @@ from services.cli.output import compact, print_json
 from services.cli.plain import PLAIN
 from services.domain.registry.diff import Change
 from services.domain.registry.model import Registry
-from services.domain.registry.parse import Parsed, dump, parse
+from services.domain.registry.parse import Parsed, parse
 from services.domain.registry.problems import (
     Place,
     Problem,
@@ -31,6 +31,7 @@ from services.domain.registry.problems import (
     told,
 )
 from services.domain.registry.readable import readable
+from services.domain.registry.stored import dump
 from services.store.errors import StoreError
 from services.store.factors import factor_names, load_factors, shipped_factors
 from services.store.pool import connect

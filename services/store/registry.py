@@ -14,7 +14,6 @@ from services.domain.quantities import Kind
 from services.domain.reading import DeviceKey
 from services.domain.registry.diff import Change, Computed, differences, notices, refusals, touched
 from services.domain.registry.model import Registry
-from services.domain.registry.parse import dump, load
 from services.domain.registry.problems import Problem, told
 from services.domain.registry.projection import (
     device_periods,
@@ -22,6 +21,7 @@ from services.domain.registry.projection import (
     registered_devices,
     source_periods,
 )
+from services.domain.registry.stored import dump, load
 from services.store.errors import StoreError
 from services.store.pool import Connection
 

@@ -38,7 +38,20 @@ def _problems(carrier: str, *facts: str) -> tuple[Problem, ...]:
 
 
 _LIQUID = ("quantity: volume_m3", "factor_set: FUELS")
-_DRY_ASH_FREE = "fuel: {carbon_pct: 58, carbon_basis: daf, moisture_pct: 9, ash_dry_pct: 20, oxidation_rate: 1, source: l}"
+_DRY_ASH_FREE = (
+    "fuel: {"
+    + ", ".join(
+        (
+            "carbon_pct: 58",
+            "carbon_basis: daf",
+            "moisture_pct: 9",
+            "ash_dry_pct: 20",
+            "oxidation_rate: 1",
+            "source: l",
+        )
+    )
+    + "}"
+)
 _SOUND = [
     ("diesel", *_LIQUID, "density_t_per_m3: 0.84"),
     ("diesel", *_LIQUID, "density_t_per_m3: 0.84", "density_at_c: 20", "petroleum_group: petroleum_products"),

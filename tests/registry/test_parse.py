@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 from services.domain.registry.diff import differences
 from services.domain.registry.model import Registry, facts_at
-from services.domain.registry.parse import dump, load, parse
+from services.domain.registry.parse import parse
 from services.domain.registry.problems import RegistryError
 from services.domain.registry.readable import readable
+from services.domain.registry.stored import dump, load
 
 
 def same(one: Registry, other: Registry) -> bool:

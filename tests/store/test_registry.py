@@ -15,7 +15,8 @@ from services.domain.conversion import SourceKey
 from services.domain.quantities import Kind
 from services.domain.reading import DeviceKey
 from services.domain.registry.model import Registry
-from services.domain.registry.parse import dump, parse
+from services.domain.registry.parse import parse
+from services.domain.registry.stored import dump
 from services.store.pool import Connection, connect
 from services.store.registry import (
     RegistryMovedError,

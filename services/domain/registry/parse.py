@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, tzinfo
 from difflib import get_close_matches
-from typing import Any, Final
+from typing import Final
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -31,6 +31,7 @@ from services.domain.registry.model import (
 )
 from services.domain.registry.problems import Place, Problem, RegistryError
 from services.domain.registry.scope import FactorNames
+from services.domain.registry.written import with_numbers
 
 _TIMES: Final = frozenset({"from", "ended", "at"})
 _DATES: Final = frozenset({"calibration_due"})
@@ -56,6 +57,8 @@ def parse(text: str, file: str = "", factors: FactorNames | None = None) -> Pars
     except RegistryError as errors:
         raise RegistryError(_placed(errors.problems, None, file)) from None
     data, problems = _with_instants(document.data)
+    data, of_units = with_numbers(data)
+    problems += of_units
     registry, more = _validated(data, {problem.place for problem in problems})
     problems += [*more, *document.problems]
     if registry is not None:
@@ -246,13 +249,3 @@ def _model_at(place: Place) -> type[BaseModel]:
     if place[-2] == "facts":
         return DeviceFacts if place[2] == "devices" else SourceFacts
     return _MODELS.get(str(place[-2]), Registry)
-
-
-def dump(registry: Registry) -> dict[str, Any]:
-    """The registry as JSON data that `load` makes the same registry of: what was not named stays unnamed."""
-    return registry.model_dump(mode="json", by_alias=True, exclude_unset=True)
-
-
-def load(document: object) -> Registry:
-    """The registry of what `dump` made. Raises pydantic.ValidationError."""
-    return Registry.model_validate(document)

@@ -8,7 +8,7 @@ from typing import Any
 
 from services.domain.registry.clock import local_text, zone
 from services.domain.registry.model import Registry
-from services.domain.registry.parse import dump
+from services.domain.registry.stored import dump
 
 
 def readable(registry: Registry) -> dict[str, Any]:
