@@ -117,6 +117,17 @@ class Settings(BaseSettings):
     receive_maximum: int = Field(
         20_000, ge=1, le=65_535, description="Messages the broker may send ahead of their acknowledgement"
     )
+    journal_dir: Path = Field(
+        Path("~/.local/state/carbonflow"),
+        description="Folder of the outage journal: where ingest keeps messages while the database is away "
+        "(docs/outages.md)",
+    )
+    journal_max_bytes: int = Field(
+        2 * 1024**3, ge=32 * 1024**2, description="Disk that the journal takes at most [bytes]"
+    )
+    journal_after_s: float = Field(
+        5.0, ge=0, le=3600, description="How long the database is away before messages go to the journal [s]"
+    )
     too_old_days: float = Field(
         400, gt=0, description="Readings older than this are dead letters (`too_old`)"
     )

@@ -19,12 +19,13 @@ from services.ingest.batch import Inbox, Window
 from services.ingest.connection import BrokerRefusedError, SessionTakenError
 from services.ingest.decode import Decoder
 from services.ingest.errors import IngestError
-from services.ingest.flush import Known
 from services.ingest.http import create_app
+from services.ingest.known import Known
 from services.ingest.link import Link
 from services.ingest.message import Limits
 from services.ingest.metrics import Metrics
 from services.ingest.mqtt import Subscriber, broker_at
+from services.ingest.outage import Outage
 from services.ingest.pump import Pump
 from services.ingest.reference import Reference
 from services.ingest.session import SessionOptions, topic_filters
@@ -58,14 +59,17 @@ class Ingest:
         broker = broker_at(settings.mqtt_url.get_secret_value(), settings.mqtt_ca_file)
         limits = Limits(too_old_s=settings.too_old_days * 86_400, future_s=settings.future_s)
         window = Window(
-            batch_readings=settings.batch_max_readings, batch_age_s=settings.batch_max_age_ms / 1000
+            batch_readings=settings.batch_max_readings,
+            batch_age_s=settings.batch_max_age_ms / 1000,
+            messages=settings.receive_maximum,
         )
         random = Random()
         self._database = settings.database_url.get_secret_value()
         self._client = client = settings.ingest_client_id
         self._metrics = Metrics()
         self._links: list[Link] = []
-        self._inbox = Inbox(Decoder(limits), window, LANES)
+        decoder = Decoder(limits)
+        self._inbox = Inbox(decoder, window, LANES)
         self._reference = Reference(self._link("reference"), clock)
         self._subscriber = Subscriber(
             broker,
@@ -87,7 +91,18 @@ class Ingest:
             )
             for lane in range(LANES)
         ]
-        self._pump = Pump(self._inbox, writers, self._metrics, self._subscriber.publish)
+        self._outage = Outage(settings, clock)
+        self._pump = Pump(
+            self._inbox,
+            writers,
+            self._outage.spool,
+            self._outage.endurance,
+            decoder.decode,
+            self._is_patient,
+            self._reference.loaded,
+            self._metrics,
+            self._subscriber.publish,
+        )
         self._inbox.on_room = self._subscriber.resume
         self._server = Server(
             create_app(self._metrics.registry, self.problems),
@@ -108,6 +123,7 @@ class Ingest:
     def _link(self, what: str) -> Link:
         link = Link(self._database, f"{self._client} {what}")
         self._links.append(link)
+        self._outage.show(self._metrics)
         return link
 
     def _messages(self) -> float:
@@ -119,6 +135,10 @@ class Ingest:
             "broker": None if self._subscriber.subscribed else self._subscriber.problem,
             "database": self._pump.problem or self._reference.problem,
         }
+    def _is_patient(self, failing_s: float) -> bool:
+        """The broker's window must not fill up meanwhile."""
+        return failing_s < self._outage.after_s and not self._inbox.is_half_full
+
 
     async def run(self) -> None:
         """Serve until `stop`. Raises IngestError, and AccessRefusedError at the start."""
@@ -132,6 +152,7 @@ class Ingest:
                     tasks.create_task(self._write(), name="write"),
                 ]
                 await self._stop.wait()
+            "journal": self._outage.spool.problem or self._outage.damage,
                 await self._drain()
                 for task in running:
                     task.cancel()
@@ -144,6 +165,7 @@ class Ingest:
     @property
     def stopping(self) -> bool:
         """Whether `stop` was called."""
+        await self._outage.open()
         return self._stop.is_set()
 
     def stop(self) -> None:
@@ -151,8 +173,13 @@ class Ingest:
         self._stop.set()
 
     async def _write(self) -> None:
-        # The first reading too has a live emission.
-        await self._reference.loaded.wait()
+        if not self._outage.spool.active:
+            # The first reading too has a live emission.
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._outage.after_s):
+                    await self._reference.loaded.wait()
+        if not self._reference.loaded.is_set():
+            self._outage.spool.begin(self._reference.problem or "not reached yet")
         await self._pump.run()
 
     async def _drain(self) -> None:
@@ -164,6 +191,7 @@ class Ingest:
                 await self._inbox.wait_until_empty()
         self._subscriber.disconnect()
         self._log.info("stopped", not_acknowledged=self._inbox.messages)
+            await self._outage.spool.close()
 
 
 async def serve(settings: Settings) -> None:

@@ -49,6 +49,8 @@ class Window:
     batch_age_s: float
     readings: int = 50_000
     size_bytes: int = 64 * 1024 * 1024
+    messages: int = 20_000
+    """What the broker sends ahead; beyond it they wait there."""
 
 
 class Inbox:
@@ -93,6 +95,16 @@ class Inbox:
     def size_bytes(self) -> int:
         """Bytes in the window, about."""
         return self._size_bytes + self._open.size_bytes
+
+    @property
+    def is_half_full(self) -> bool:
+        """Whether half of the window is in use, by any measure."""
+        window = self._window
+        return (
+            self.messages * 2 >= window.messages
+            or self.readings * 2 >= window.readings
+            or self.size_bytes * 2 >= window.size_bytes
+        )
 
     def receive(self, connection: Connection, messages: list[Message], /) -> bool:
         """Decode messages into batches; returns whether there is room for more."""

@@ -2,22 +2,30 @@
 
 All readings of a device go through one lane, one after the other; while one lane waits for the database the
 other makes its rows ready. A lane may be ahead of the others by a few batches.
+
+While the database is away the lanes hand what they have to the spool, which keeps it in the journal; it is
+written later, through the same lanes, before anything that came after it.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from typing import Final, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Final, NamedTuple, TypeAlias
 
-from services.ingest.batch import Batch, Inbox
-from services.ingest.message import Decoded
+from services.ingest.arrival import Endurance, messages_of
+from services.ingest.batch import Batch, Inbox, lane_of
+from services.ingest.message import Decoded, Message
 from services.ingest.metrics import Metrics
 from services.ingest.results import Publish
-from services.ingest.write import Writer
+from services.ingest.spool import Spool
+from services.ingest.write import DatabaseAwayError, Patience, Writer
 
 # One in work and one ready for each lane; batches that wait longer had better grow.
 _READY: Final = 1
+
+
+Decode: TypeAlias = Callable[[Message], Sequence[Decoded]]
 
 
 class _Part(NamedTuple):
@@ -30,11 +38,29 @@ class _Part(NamedTuple):
 class Pump:
     """Between the inbox and the writers, one for each lane of the inbox."""
 
-    def __init__(self, inbox: Inbox, writers: Sequence[Writer], metrics: Metrics, publish: Publish) -> None:
+    def __init__(
+        self,
+        inbox: Inbox,
+        writers: Sequence[Writer],
+        spool: Spool,
+        endurance: Endurance,
+        decode: Decode,
+        patience: Patience,
+        loaded: asyncio.Event,
+        metrics: Metrics,
+        publish: Publish,
+    ) -> None:
         self._inbox = inbox
         self._writers = writers
+        self._spool = spool
+        self._endurance = endurance
+        self._decode = decode
+        self._patience = patience
+        self._loaded = loaded
         self._metrics = metrics
         self._publish = publish
+        # A lane's writer is used by the lane itself, or by what comes back from the journal.
+        self._locks = [asyncio.Lock() for _ in writers]
         self._ready = [asyncio.Queue[_Part](_READY) for _ in writers]
         self._in_work = asyncio.Queue[tuple[Batch, list[_Part]]](_READY + 1)
 
@@ -46,16 +72,19 @@ class Pump:
     async def run(self) -> None:
         """Serve for ever."""
         async with asyncio.TaskGroup() as tasks:
-            for writer, ready in zip(self._writers, self._ready, strict=True):
-                tasks.create_task(self._serve_lane(writer, ready))
+            for lane, ready in enumerate(self._ready):
+                tasks.create_task(self._serve_lane(lane, ready))
             tasks.create_task(self._finish())
             tasks.create_task(self._deal())
+            tasks.create_task(self._spool.run(self._write_again))
+            tasks.create_task(self._endurance.run())
 
     async def _deal(self) -> None:
         """Hand out the parts of each batch."""
         loop = asyncio.get_running_loop()
         while True:
             batch = await self._inbox.next_batch()
+            self._endurance.arrived(batch)
             parts = []
             for ready, units in zip(self._ready, batch.lanes, strict=True):
                 if units:
@@ -64,11 +93,39 @@ class Pump:
                     await ready.put(part)
             await self._in_work.put((batch, parts))
 
-    async def _serve_lane(self, writer: Writer, ready: asyncio.Queue[_Part]) -> None:
+    async def _serve_lane(self, lane: int, ready: asyncio.Queue[_Part]) -> None:
         while True:
             part = await ready.get()
-            await writer.write(part.units)
+            await self._write_or_keep(lane, part.units)
             part.written.set_result(None)
+
+    async def _write_or_keep(self, lane: int, units: Sequence[Decoded]) -> None:
+        """Into the database, or where that is away onto the disk."""
+        while not await self._spool.keep(messages_of(units)):
+            try:
+                async with self._locks[lane]:
+                    await self._writers[lane].write(units, self._patience)
+            except DatabaseAwayError as error:
+                self._spool.begin(str(error))
+                units = error.units
+            else:
+                return
+
+    async def _write_again(self, messages: Sequence[Message]) -> None:
+        """Write what comes back from the journal, however long the database is away."""
+        # Readings have live emissions: what these follow from must be there.
+        await self._loaded.wait()
+        lanes: list[list[Decoded]] = [[] for _ in self._writers]
+        for message in messages:
+            lanes[lane_of(message.topic, len(lanes))] += self._decode(message)
+        async with asyncio.TaskGroup() as tasks:
+            for lane, units in enumerate(lanes):
+                tasks.create_task(self._write_lane_again(lane, units))
+        self._tell()
+
+    async def _write_lane_again(self, lane: int, units: Sequence[Decoded]) -> None:
+        async with self._locks[lane]:
+            await self._writers[lane].write(units)
 
     async def _finish(self) -> None:
         """Acknowledge what is written, and only that, in the order it came."""

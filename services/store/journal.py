@@ -53,6 +53,7 @@ CREATE TABLE IF NOT EXISTS damaged (seq, messages, oldest_us, checksum, body);
 """
 _APPEND: Final = "INSERT INTO chunk (seq, messages, oldest_us, checksum, body) VALUES (?, ?, ?, ?, ?)"
 _READ: Final = "SELECT seq, messages, oldest_us, checksum, body FROM chunk WHERE seq > ? ORDER BY seq"
+_READ_ONE: Final = "SELECT seq, messages, oldest_us, checksum, body FROM chunk WHERE seq = ?"
 _REMOVE: Final = "DELETE FROM chunk WHERE seq <= ? RETURNING messages"
 _DROP: Final = "DELETE FROM chunk WHERE seq = ?"
 _KEEP_DAMAGED: Final = "INSERT INTO damaged (seq, messages, oldest_us, checksum, body) VALUES (?, ?, ?, ?, ?)"
@@ -145,6 +146,16 @@ class Journal:
         self._mended(remove)
         if not self.stats.chunks and self.stats.disk_bytes > _SHRINK_FROM_BYTES:
             self._shrink()
+
+    def set_aside(self, seq: int) -> None:
+        """Take a chunk out of the way, for somebody to look at. Raises JournalError."""
+
+        def set_aside() -> None:
+            with self._errors():
+                row = self._database.execute(_READ_ONE, (seq,)).fetchone()
+            self._keep_damaged(row)
+
+        self._mended(set_aside)
 
     def close(self) -> None:
         """Close the file; what is in it stays."""

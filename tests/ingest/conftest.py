@@ -203,11 +203,14 @@ def database(database_url: str) -> Iterator[Database]:
 
 @pytest.fixture
 def another_service(service: Service) -> Iterator[Service]:
-    """A second process with the same settings but its HTTP port."""
-    port = {"CARBONFLOW_INGEST_HTTP_PORT": str(free_port())}
+    """A second process with the same settings but its HTTP port and journal."""
+    own = {
+        "CARBONFLOW_INGEST_HTTP_PORT": str(free_port()),
+        "CARBONFLOW_JOURNAL_DIR": str(service.log.with_name("another journal")),
+    }
     log = service.log.with_name("another.log")
     log.touch()
-    second = Service(service.environment | port, log)
+    second = Service(service.environment | own, log)
     yield second
     second.kill()
 
@@ -222,6 +225,7 @@ def service(database_url: str, mqtt_url: str, site_id: str, tmp_path: Path) -> I
         "CARBONFLOW_INGEST_CLIENT_ID": f"ingest-{site_id}",
         "CARBONFLOW_INGEST_SITES": site_id,
         "CARBONFLOW_INGEST_HTTP_PORT": str(free_port()),
+        "CARBONFLOW_JOURNAL_DIR": str(tmp_path / "journal"),
     }
     log = tmp_path / "ingest.log"
     log.touch()
