@@ -125,6 +125,7 @@ def _ingest_environment(stack: Stack) -> Mapping[str, str]:
         "CARBONFLOW_DATABASE_URL": stack.servers.role_url("ingest"),
         "CARBONFLOW_MQTT_URL": stack.servers.mqtt_url,
         "CARBONFLOW_INGEST_HTTP_PORT": stack.ingest_url.rpartition(":")[2],
+        "CARBONFLOW_JOURNAL_DIR": str(stack.layout.local / "journal"),
     }
 
 
