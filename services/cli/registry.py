@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,7 +19,9 @@ from rich.text import Text
 from services import settings
 from services.cli.output import compact, print_json
 from services.cli.plain import PLAIN
+from services.domain.factors import Factor, FactorBook
 from services.domain.registry.diff import Change
+from services.domain.registry.foreseen import foresee
 from services.domain.registry.model import Registry
 from services.domain.registry.parse import Parsed, parse
 from services.domain.registry.problems import (
@@ -80,7 +83,7 @@ def apply(
 async def _apply(file: Path, *, dry_run: bool, ask: bool, as_json: bool) -> None:
     url = settings.load("database_url").database_url.get_secret_value()
     async with await connect(url, name="carbonflow-registry", autocommit=True) as connection:
-        parsed = parse(_read(file), str(file), factor_names(await load_factors(connection)))
+        parsed = _parsed(file, await load_factors(connection))
         plan = await plan_registry(connection, parsed.registry)
         problems = _with_lines((*plan.refusals, *plan.notices), parsed, file) + list(parsed.warnings)
         if not as_json:
@@ -95,6 +98,14 @@ async def _apply(file: Path, *, dry_run: bool, ask: bool, as_json: bool) -> None
         print_json(_outcome(plan, version) | _problems_json(problems))
     else:
         typer.echo(_sentence(plan, version))
+
+
+def _parsed(file: Path, factors: Sequence[Factor]) -> Parsed:
+    """The registry of a file, with warnings also of what these factors leave unknown today."""
+    parsed = parse(_read(file), str(file), factor_names(factors))
+    foreseen = foresee(parsed.registry, FactorBook(factors), datetime.now(UTC), parsed.warnings)
+    warnings = [*parsed.warnings, *_with_lines(foreseen, parsed, file)]
+    return replace(parsed, warnings=tuple(sorted(warnings, key=lambda each: each.line or 0)))
 
 
 def _read(file: Path) -> str:
@@ -196,6 +207,6 @@ async def _in_force() -> Registry:
 
 
 def _checked(file: Path) -> Registry:
-    parsed = parse(_read(file), str(file), factor_names(shipped_factors()))
+    parsed = _parsed(file, shipped_factors())
     _warn(parsed.warnings)
     return parsed.registry
