@@ -6,7 +6,7 @@ from hashlib import sha256
 
 from services.domain.outcome import Reason
 from services.ingest.json_text import elements
-from services.ingest.message import KEPT_BYTES, Decoded, Rejection
+from services.ingest.message import KEPT_BYTES, Decoded, Rejected, Rejection
 from services.store.dead_letters import DeadLetter
 
 
@@ -19,6 +19,8 @@ class Letters:
     def of(self, unit: Decoded, rejection: Rejection) -> DeadLetter:
         """The dead letter of a unit: of an element of an array, it holds that element."""
         message = unit.message
+        if not isinstance(unit, Rejected):  # those say it already
+            rejection = of_element(rejection, unit.position)
         payload = self.payload(unit)
         length, digest = message.cut or (len(payload), sha256(payload).digest())
         if rejection.reason is Reason.TOO_LARGE:
@@ -41,3 +43,12 @@ class Letters:
         if id(message) not in self._elements:
             self._elements[id(message)] = elements(message.payload)
         return self._elements[id(message)][position]
+
+
+def of_element(rejection: Rejection, position: int | None) -> Rejection:
+    """The rejection, naming the element of an array that it is about."""
+    return (
+        rejection
+        if position is None
+        else Rejection(rejection.reason, f"Element {position}: {rejection.detail}")
+    )

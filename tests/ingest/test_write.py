@@ -225,6 +225,33 @@ def test_a_dead_letter_of_an_array_holds_its_element(database_url: str, database
     assert rows[0][3].startswith("Element 0: ts is 1")
 
 
+def test_an_element_that_is_refused_late_is_named(database_url: str, database: Database) -> None:
+    """By what is stored, by the quota and by the database: not only by the decoder."""
+    database.rows("ALTER TABLE core.reading_meter ADD CHECK (power_kw <> 666)")
+    database.rows(
+        "INSERT INTO core.device (site, kind, device) "
+        "SELECT 'full', 'meter', 'd' || n FROM generate_series(1, 1000) n"
+    )
+    first, again = at(9, power_kw=1), at(9, power_kw=2)
+    written(
+        database_url,
+        [
+            message("site", [first, at(8, power_kw=1), again]),
+            message("site", [at(7, power_kw=1), at(6, power_kw=666)], "m2"),
+            message("full", [at(5, power_kw=1)], "new"),
+            message("site", again, "m1"),
+            message("site", first | {"power_kw": 3}, "m1"),
+        ],
+    )
+    rows = database.rows("SELECT reason, split_part(detail, ':', 1) FROM api.dead_letters ORDER BY 1, 2")
+    assert rows[1:] == [
+        ("conflict", "power_kw contradicts what is stored for this ts"),
+        ("out_of_range", "Element 1"),
+        ("quota", "Element 0"),
+    ]
+    assert rows[0] == ("conflict", "Element 2")
+
+
 def test_quota_of_new_devices(database_url: str, database: Database) -> None:
     registered = database.rows(
         "INSERT INTO core.device (site, kind, device) VALUES ('site', 'meter', 'known') RETURNING device_id"
