@@ -104,6 +104,7 @@ class Ingest:
             self._subscriber.publish,
         )
         self._inbox.on_room = self._subscriber.resume
+        self._subscriber.on_subscribed = self._metrics.connections.inc
         self._server = Server(
             create_app(self._metrics.registry, self.problems),
             settings.ingest_http_host,
@@ -115,6 +116,7 @@ class Ingest:
         self._metrics.gauge("in_flight", "Messages received and not yet acknowledged", self._messages)
         self._metrics.gauge("window_readings", "Readings in the window", lambda: self._inbox.readings)
         self._metrics.gauge("window_bytes", "Bytes in the window, about", lambda: self._inbox.size_bytes)
+        self._metrics.gauge("window_limit_messages", "Messages the window holds", lambda: window.messages)
         self._metrics.gauge("window_limit_readings", "Readings the window holds", lambda: window.readings)
         self._metrics.gauge(
             "connected", "1 while subscribed at the broker", lambda: self._subscriber.subscribed

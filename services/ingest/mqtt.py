@@ -69,6 +69,8 @@ class Subscriber:
         """Whether messages come."""
         self.problem = "The broker has not been reached yet."
         """Why not, in a sentence."""
+        self.on_subscribed: Callable[[], None] = lambda: None
+        """Called each time that the subscription is there."""
 
     async def run(self) -> None:
         """Serve the session for ever. Raises BrokerRefusedError or SessionTakenError where that is no use."""
@@ -121,6 +123,7 @@ class Subscriber:
             # No time limit: behind a long backlog, or while reading is paused, the answer comes late.
             await connection.subscribed
             self.subscribed = True
+            self.on_subscribed()
             self._backoff.reset()
             self._log.info(
                 "subscribed",

@@ -316,6 +316,7 @@ def test_a_cut_network_to_the_broker_loses_nothing(
     until(lambda: database.value("SELECT count(*) FROM core.reading_meter") == 603, "all are stored")
     assert database.totals()["stored"] == 603
     assert broker_proxy.accepted > 1
+    assert service.metric("connections_total") == len(service.events("subscribed")) > 1
 
 
 def test_a_database_that_goes_away_loses_nothing(
