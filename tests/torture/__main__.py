@@ -56,6 +56,8 @@ def _show(outcome: Outcome) -> None:
     for name, count in sorted(outcome.world.faults.items()):
         say(f"{count:6}  {name}")
     say(f"{outcome.verdict.unknown} units were sent without an acknowledgement: they may be there, or not")
+    if outcome.world.most_journalled:
+        say(f"{outcome.world.most_journalled} messages were seen in the journal at once")
     if outcome.verdict.in_order:
         say(f"{outcome.verdict.in_order} readings surely came in order: each must have its live emissions")
     for line in outcome.notes:

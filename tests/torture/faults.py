@@ -49,6 +49,8 @@ class World:
         """Set when no more faults are wanted."""
         self.faults: Counter[str] = Counter()
         self.wrong: list[str] = []
+        self.most_journalled = 0
+        """Messages that were seen in the journal at once."""
 
     @property
     def kills(self) -> int:
@@ -143,24 +145,24 @@ async def stop_ingest(world: World, random: Random) -> None:
     await _restart_ingest(world, random)
 
 
-async def take_over(world: World, _random: Random) -> None:
-    """A second process with the same client id: one of the two leaves with a sentence, the other stays."""
+async def second_ingest(world: World, _random: Random) -> None:
+    """A second process with the same client id and journal: it leaves with a sentence, the first stays."""
     first = await world.running_ingest()
     second = await world.launch_ingest()
     waits = {asyncio.create_task(each.wait()): each for each in (first, second)}
     done, _ = await asyncio.wait(waits, timeout=_TAKEOVER_S, return_when=asyncio.FIRST_COMPLETED)
     for wait in waits:
         wait.cancel()
-    world.faults["session taken over"] += 1
+    world.faults["second ingest turned away"] += 1
     if not done:
-        world.wrong.append("two ingest processes share one session, and none leaves")
+        world.wrong.append("two ingest processes share one journal, and none leaves")
         await first.kill()
     for each in (first, second):
         if each.running:
             world.ingest = each
             continue
         status, said = await each.wait(), logged(each.log)[1]
-        if done and (status != 1 or not said or not said[-1].startswith("Another client has connected")):
+        if done and (status != 1 or not said or not said[-1].startswith("Another process has the journal")):
             world.wrong.append(f"ingest ended with {status}: {said[-3:]}")
     if not (first.running or second.running):
         world.ingest = None
@@ -275,6 +277,18 @@ async def restart_database(world: World, random: Random) -> None:
     world.faults["database restarted"] += 1
 
 
+async def leave_without_database(world: World, random: Random) -> None:
+    """Stop the database for so long that messages go to the journal, while everything else goes on."""
+    await world.machines.signal_database(signal.SIGINT)
+    for _ in range(random.randint(4, 12)):
+        await asyncio.sleep(1.0)
+        ingest = world.ingest
+        kept = None if ingest is None else await ingest.metric("journal_messages")
+        world.most_journalled = max(world.most_journalled, int(kept or 0))
+    await world.machines.up()
+    world.faults["database away for long"] += 1
+
+
 # The broker.
 
 
@@ -347,11 +361,12 @@ def actors(world: World, seed: str) -> list[Coroutine[Any, Any, None]]:
                 kill_ingest_before_commit,
                 kill_ingest_after_commit,
                 stop_ingest,
-                take_over,
+                second_ingest,
             ],
             2.0,
         ),
         ("database", [kill_database, crash_database, end_backends, restart_database], 3.0),
+        ("outages", [leave_without_database], 15.0),
         ("commits", [lose_commit, end_backends], 4.0),
         ("broker", [restart_broker], 12.0),
         ("broker path", network("ingest to broker", lambda world: world.broker), 5.0),

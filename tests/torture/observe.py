@@ -143,7 +143,7 @@ def end_writers(url: str, client: str) -> int:
     """Terminate the backends on which ingest writes, as superuser; how many. Raises psycopg.Error."""
     with psycopg.connect(url, connect_timeout=2, autocommit=True) as connection:
         ended = connection.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = %s",
-            [f"{client} write"],
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE starts_with(application_name, %s)",
+            [f"{client} write "],
         )
         return len(ended.fetchall())

@@ -184,9 +184,13 @@ class Ingest(Child):
 
     async def in_flight(self) -> float | None:
         """Messages received and not yet acknowledged; None where it does not answer."""
+        return await self.metric("in_flight")
+
+    async def metric(self, name: str) -> float | None:
+        """A metric without labels; None where it does not answer."""
         status, body = await asyncio.to_thread(self._get, "/metrics")
         for line in body.splitlines():
-            if status == 200 and line.startswith("carbonflow_ingest_in_flight "):
+            if status == 200 and line.startswith(f"carbonflow_ingest_{name} "):
                 return float(line.split()[1])
         return None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from enum import Enum
@@ -10,6 +11,7 @@ from typing import Final
 
 _CHUNK: Final = 65_536
 _COMMIT: Final = b"COMMIT\x00"
+_WRITER: Final = re.compile(rb" write \d+\x00")
 
 
 class CutError(Exception):
@@ -140,8 +142,8 @@ class Path:
 
     async def _listen(self, pipe: Pipe, data: bytes) -> bytes:
         """Look for the connection of the writer, and for its COMMIT."""
-        # The startup message names the application: `{client id} write`.
-        pipe.writes_readings = pipe.writes_readings or b" write\x00" in data
+        # The startup message names the application: `{client id} write {lane}`.
+        pipe.writes_readings = pipe.writes_readings or _WRITER.search(data) is not None
         if self.trap is None or not pipe.writes_readings or _COMMIT not in data:
             return data
         trap, self.trap = self.trap, None

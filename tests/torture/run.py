@@ -122,6 +122,9 @@ class Torture:
             CARBONFLOW_DATABASE_URL=through(self.servers.role_url("ingest"), database),
             CARBONFLOW_MQTT_URL=through(self.servers.mqtt_url, broker),
             CARBONFLOW_INGEST_CLIENT_ID=INGEST_CLIENT,
+            CARBONFLOW_JOURNAL_DIR=str(self.plan.folder / "journal"),
+            # So that short outages, too, go through the journal.
+            CARBONFLOW_JOURNAL_AFTER_S="1",
         )
         self.device_url = through(self.servers.device_mqtt_url, devices)
 
@@ -213,9 +216,9 @@ class Torture:
         ingest = await world.running_ingest()
 
         async def empty() -> bool:
-            return await ingest.in_flight() == 0
+            return await ingest.in_flight() == 0 and await ingest.metric("journal_messages") == 0
 
-        await until(empty, self.plan.drain_s, "nothing is in flight")
+        await until(empty, self.plan.drain_s, "nothing is in flight, and the journal is empty")
         try:
             status = await ingest.end(signal.SIGTERM)
         except TimeoutError:
