@@ -345,8 +345,8 @@ def test_terminated_backends_lose_nothing(
             meter(site_id), *({"ts": ago(500 - part * 100 - i / 10), "power_kw": 1} for i in range(300))
         )
         database.rows(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = %s",
-            [f"ingest-{site_id} write"],
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE starts_with(application_name, %s)",
+            [f"ingest-{site_id} write "],
         )
     until(lambda: database.value("SELECT count(*) FROM core.reading_meter") == 1200, "all are stored")
     assert database.totals()["stored"] == 1200
