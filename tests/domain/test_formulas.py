@@ -9,57 +9,13 @@ from hypothesis import strategies as st
 
 from services.domain.arrays import FloatArray, column
 from services.domain.formulas import BELT, HJ75, HJ75_FLOW, LINEAR, ONE_WAY, Formula
-from services.domain.formulas import FORMULAS as OTHERS
-from services.domain.part75_formulas import PART75_FORMULAS
 from services.domain.quantities import QUANTITIES, Kind
-
-FORMULAS = (*OTHERS, *PART75_FORMULAS)
-_USUAL = {
-    "temperature_c": (110.0, 320.0),
-    "return_temperature_c": (20.0, 70.0),
-    "pressure_kpa": (150.0, 1500.0),
-    "running": (1.0, 1.0),
-    "static_pressure_pa": (-500.0, 0.0),
-    "barometric_pressure_pa": (85_000.0, 103_000.0),
-    "moisture_pct": (2.0, 20.0),
-    "co2_pct": (3.0, 16.0),
-    "o2_pct": (3.0, 12.0),
-    "operating_fraction": (0.1, 1.0),
-}
-_PARAMS = {
-    "scale": 1.5,
-    "pressure_offset_kpa": 101.325,
-    "base_temperature_k": 293.15,
-    "compressibility_ratio": 1.01,
-    "only_running": 1.0,
-    "density_at_c": 15.0,
-    "expansion_per_k": 0.00084,
-    "curvature": 0.8,
-    "duct_area_m2": 15.9,
-    "analyser_wet": 1.0,
-    "flow_wet": 0.0,
-    "fc": 1800.0,
-    "fd": 9780.0,
-    "dryness_fraction": 0.97,
-    "meter_in_return": 1.0,
-}
-
-
-def _sample(formula: Formula, n: int, seed: int) -> tuple[FloatArray, list[FloatArray], list[FloatArray]]:
-    rng = np.random.default_rng(seed)
-    usual = dict(_USUAL)
-    if "hot_water" in formula.name:
-        usual["temperature_c"] = (60.0, 105.0)
-    if "liquid" in formula.name:
-        usual["temperature_c"] = (-20.0, 80.0)
-    x = rng.uniform(0.0, 100.0, n)
-    inputs = [rng.uniform(*usual[role], n) for role in formula.inputs]
-    return x, inputs, [np.full(n, _PARAMS[name]) for name in formula.params]
+from tests.domain.samples import FORMULAS, PARAMS, sample
 
 
 @pytest.mark.parametrize("formula", FORMULAS, ids=lambda f: f.name)
 def test_one_value_equals_the_same_value_among_many_to_the_bit(formula: Formula) -> None:
-    x, inputs, params = _sample(formula, 257, 7)
+    x, inputs, params = sample(formula, 257, 7)
     many = formula.evaluate(x, inputs, params)
     known = ~np.isnan(many)
     assert many.dtype == np.float64
@@ -72,7 +28,7 @@ def test_one_value_equals_the_same_value_among_many_to_the_bit(formula: Formula)
 
 @pytest.mark.parametrize("formula", FORMULAS, ids=lambda f: f.name)
 def test_order_and_company_change_no_bit(formula: Formula) -> None:
-    x, inputs, params = _sample(formula, 64, 11)
+    x, inputs, params = sample(formula, 64, 11)
     forward = formula.evaluate(x, inputs, params)
     backward = formula.evaluate(x[::-1], [v[::-1] for v in inputs], [p[::-1] for p in params])
     assert backward[::-1].tobytes() == forward.tobytes()
@@ -80,7 +36,7 @@ def test_order_and_company_change_no_bit(formula: Formula) -> None:
 
 @pytest.mark.parametrize("formula", FORMULAS, ids=lambda f: f.name)
 def test_unknown_in_gives_unknown_out_never_zero(formula: Formula) -> None:
-    x, inputs, params = _sample(formula, 3, 3)
+    x, inputs, params = sample(formula, 3, 3)
     assert np.isnan(formula.evaluate(np.full(3, np.nan), inputs, params)).all()
     for i, role in enumerate(formula.inputs):
         broken = [np.full(3, np.nan) if k == i else v for k, v in enumerate(inputs)]
@@ -94,7 +50,7 @@ def test_unknown_in_gives_unknown_out_never_zero(formula: Formula) -> None:
 @given(x=st.floats(0.0, 1e6), y=st.floats(0.0, 1e6), seed=st.integers(0, 1000))
 @settings(max_examples=15)
 def test_linear_and_additive_in_x(formula: Formula, x: float, y: float, seed: int) -> None:
-    _, inputs, params = _sample(formula, 1, seed)
+    _, inputs, params = sample(formula, 1, seed)
 
     def at(value: float) -> float:
         return float(formula.evaluate(column(value), inputs, params)[0])
@@ -115,7 +71,7 @@ def test_whatever_a_device_may_send_gives_a_number_or_nan_without_a_warning(form
     }
     grid = np.meshgrid([0.0, 1e15, np.nan], *(limits[role] for role in formula.inputs))
     x, *inputs = (axis.ravel() for axis in grid)
-    found = formula.evaluate(x, inputs, [np.full(len(x), _PARAMS[name]) for name in formula.params])
+    found = formula.evaluate(x, inputs, [np.full(len(x), PARAMS[name][0]) for name in formula.params])
     assert not np.isinf(found).any()
     assert np.isnan(found[np.isnan(x)]).all()
 
