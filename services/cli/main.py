@@ -41,6 +41,7 @@ COMMANDS: Final = MappingProxyType(
         "schema": Entry("services.cli.schema:schema", "Print the JSON Schema of a kind's payload."),
         "deadletters": Entry("services.cli.deadletters:app", "See, replay or accept dead letters."),
         "factors": Entry("services.cli.factors:app", "List the published emission factors."),
+        "calc": Entry("services.cli.calc.app:app", "Compute one set of values, with every value on the way."),
         "bench": Entry("services.cli.bench:bench", "Measure speed, latency and memory on this machine."),
     }
 )
@@ -97,6 +98,7 @@ def _known_errors() -> tuple[type[BaseException], ...]:
 
     from deploy.local.errors import SetupError
     from services.analytics.errors import AnalyticsError
+    from services.cli.calc.errors import CalculationError
     from services.domain.factors import FactorTableError
     from services.domain.registry.problems import RegistryError
     from services.ingest.errors import IngestError
@@ -106,6 +108,7 @@ def _known_errors() -> tuple[type[BaseException], ...]:
 
     return (
         AnalyticsError,
+        CalculationError,
         FactorTableError,
         IngestError,
         OSError,
