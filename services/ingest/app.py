@@ -26,9 +26,11 @@ from services.ingest.message import Limits
 from services.ingest.metrics import Metrics
 from services.ingest.mqtt import Subscriber, broker_at
 from services.ingest.outage import Outage
+from services.ingest.partition import Membership, show
 from services.ingest.pump import Pump
 from services.ingest.reference import Reference
 from services.ingest.session import SessionOptions, topic_filters
+from services.ingest.watch import Sightings, Watch, watch_options
 from services.ingest.write import Writer
 from services.settings import Settings
 from services.store.access import check_access
@@ -66,7 +68,7 @@ class Ingest:
         random = Random()
         self._database = settings.database_url.get_secret_value()
         self._client = client = settings.ingest_client_id
-        self._metrics = Metrics()
+        self._metrics = Metrics(clock)
         self._links: list[Link] = []
         decoder = Decoder(limits)
         self._inbox = Inbox(decoder, window, LANES)
@@ -105,12 +107,24 @@ class Ingest:
         )
         self._inbox.on_room = self._subscriber.resume
         self._subscriber.on_subscribed = self._metrics.connections.inc
+        sightings = Sightings()
+        watcher = Subscriber(broker, watch_options(client, broker), sightings, Backoff(random), clock)
+        self._membership = Membership(
+            self._link("partition"),
+            client,
+            settings.sites,
+            self._subscriber,
+            Watch(watcher, sightings),
+            lambda: self._inbox.messages,
+        )
+        show(self._metrics, self._membership)
         self._server = Server(
-            create_app(self._metrics.registry, self.problems),
+            create_app(self._metrics.registry, self.problems, self.remarks),
             settings.ingest_http_host,
             settings.ingest_http_port,
             "CARBONFLOW_INGEST_HTTP_PORT",
         )
+        self._outage.show(self._metrics)
         self._stop = asyncio.Event()
         self._log = structlog.get_logger("ingest")
         self._metrics.gauge("in_flight", "Messages received and not yet acknowledged", self._messages)
@@ -118,14 +132,18 @@ class Ingest:
         self._metrics.gauge("window_bytes", "Bytes in the window, about", lambda: self._inbox.size_bytes)
         self._metrics.gauge("window_limit_messages", "Messages the window holds", lambda: window.messages)
         self._metrics.gauge("window_limit_readings", "Readings the window holds", lambda: window.readings)
+        self._metrics.gauge("window_limit_bytes", "Bytes the window holds", lambda: window.size_bytes)
         self._metrics.gauge(
             "connected", "1 while subscribed at the broker", lambda: self._subscriber.subscribed
         )
 
+    def _is_patient(self, failing_s: float) -> bool:
+        """The broker's window must not fill up meanwhile."""
+        return failing_s < self._outage.after_s and not self._inbox.is_half_full
+
     def _link(self, what: str) -> Link:
         link = Link(self._database, f"{self._client} {what}")
         self._links.append(link)
-        self._outage.show(self._metrics)
         return link
 
     def _messages(self) -> float:
@@ -136,25 +154,32 @@ class Ingest:
         return {
             "broker": None if self._subscriber.subscribed else self._subscriber.problem,
             "database": self._pump.problem or self._reference.problem,
+            "journal": self._outage.spool.problem,
         }
-    def _is_patient(self, failing_s: float) -> bool:
-        """The broker's window must not fill up meanwhile."""
-        return failing_s < self._outage.after_s and not self._inbox.is_half_full
 
+    def remarks(self) -> dict[str, str | None]:
+        """What is wrong and keeps nobody from working, in a sentence each."""
+        return {
+            "sites": self._membership.problem,
+            "journal": self._outage.spool.problem or self._outage.damage,
+        }
 
     async def run(self) -> None:
         """Serve until `stop`. Raises IngestError, and AccessRefusedError at the start."""
         await check_access(self._database, name=self._client, writes="core.ingest_total")
+        await self._outage.open()
+        # What the session may have at the broker is noted before it gets more.
+        await self._membership.beat()
         try:
             async with asyncio.TaskGroup() as tasks:
                 running = [
                     tasks.create_task(self._server.listen_and_serve(), name="http"),
                     tasks.create_task(self._reference.run(), name="reference"),
+                    tasks.create_task(self._membership.run(), name="partition"),
                     tasks.create_task(self._subscriber.run(), name="mqtt"),
                     tasks.create_task(self._write(), name="write"),
                 ]
                 await self._stop.wait()
-            "journal": self._outage.spool.problem or self._outage.damage,
                 await self._drain()
                 for task in running:
                     task.cancel()
@@ -163,11 +188,11 @@ class Ingest:
         finally:
             for link in self._links:
                 await link.close()
+            await self._outage.spool.close()
 
     @property
     def stopping(self) -> bool:
         """Whether `stop` was called."""
-        await self._outage.open()
         return self._stop.is_set()
 
     def stop(self) -> None:
@@ -193,7 +218,6 @@ class Ingest:
                 await self._inbox.wait_until_empty()
         self._subscriber.disconnect()
         self._log.info("stopped", not_acknowledged=self._inbox.messages)
-            await self._outage.spool.close()
 
 
 async def serve(settings: Settings) -> None:

@@ -14,8 +14,8 @@ Problems = Callable[[], dict[str, str | None]]
 """What ingest needs, and why it does not have it, in a sentence; None where it does."""
 
 
-def create_app(registry: CollectorRegistry, problems: Problems) -> Starlette:
-    """The application. /readyz answers 503 while one of the `problems` is there."""
+def create_app(registry: CollectorRegistry, problems: Problems, remarks: Problems) -> Starlette:
+    """The application. /readyz answers 503 while one of the `problems` is there, and shows the `remarks`."""
 
     async def healthz(_request: Request) -> JSONResponse:
         return JSONResponse({"alive": True})
@@ -24,7 +24,7 @@ def create_app(registry: CollectorRegistry, problems: Problems) -> Starlette:
         found = problems()
         ready = not any(found.values())
         return JSONResponse(
-            {"ready": ready, **{name: problem or "ok" for name, problem in found.items()}},
+            {"ready": ready, **{name: problem or "ok" for name, problem in (found | remarks()).items()}},
             status_code=200 if ready else 503,
         )
 

@@ -126,7 +126,7 @@ class Subscriber:
             self.on_subscribed()
             self._backoff.reset()
             self._log.info(
-                "subscribed",
+                "subscribed" if self._options.lasting else "watching",
                 topic_filters=len(self._options.topic_filters),
                 client_id=self._options.client_id,
                 session_present=connection.session_present,

@@ -127,6 +127,8 @@ def test_services_may_write_their_own_and_no_more(connection: psycopg.Connection
         "dead_letter": upsert,
         "live_emission": {"INSERT"},
         "dirty": {"INSERT"},
+        "ingest_partition": upsert | {"DELETE"},
+        "unowned_site": upsert | {"DELETE"},
     }
     assert granted(connection, "carbonflow_analytics") == {
         **{f"{ledger}_hour": upsert | {"DELETE"} for ledger in ("device", "energy", "emission")},

@@ -11,6 +11,7 @@ GRANT SELECT ON ALL TABLES IN SCHEMA core TO carbonflow_ingest, carbonflow_analy
 GRANT INSERT, UPDATE ON core.reading_meter, core.reading_flowmeter, core.reading_cems, core.reading_beltscale,
     core.device, core.ingest_total, core.dead_letter TO carbonflow_ingest;
 GRANT INSERT ON core.live_emission, core.dirty TO carbonflow_ingest;
+GRANT INSERT, UPDATE, DELETE ON core.ingest_partition, core.unowned_site TO carbonflow_ingest;
 
 GRANT INSERT, UPDATE, DELETE ON core.device_hour, core.energy_hour, core.emission_hour TO carbonflow_analytics;
 GRANT DELETE ON core.dirty, core.dirty_range TO carbonflow_analytics;
