@@ -21,7 +21,7 @@ from services.ingest.decode import Decoder
 from services.ingest.errors import IngestError
 from services.ingest.http import create_app
 from services.ingest.known import Known
-from services.ingest.link import Link
+from services.ingest.link import HUNG_S, Link
 from services.ingest.message import Limits
 from services.ingest.metrics import Metrics
 from services.ingest.mqtt import Subscriber, broker_at
@@ -89,7 +89,12 @@ class Ingest:
         known = Known()
         writers = [
             Writer(
-                self._link(f"write {lane}"), client, known, self._reference, self._metrics, Backoff(random)
+                self._link(f"write {lane}", HUNG_S),
+                client,
+                known,
+                self._reference,
+                self._metrics,
+                Backoff(random),
             )
             for lane in range(LANES)
         ]
@@ -141,8 +146,8 @@ class Ingest:
         """The broker's window must not fill up meanwhile."""
         return failing_s < self._outage.after_s and not self._inbox.is_half_full
 
-    def _link(self, what: str) -> Link:
-        link = Link(self._database, f"{self._client} {what}")
+    def _link(self, what: str, hung_s: float | None = None) -> Link:
+        link = Link(self._database, f"{self._client} {what}", hung_s)
         self._links.append(link)
         return link
 
