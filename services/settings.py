@@ -134,6 +134,18 @@ class Settings(BaseSettings):
     future_s: float = Field(
         300, ge=0, description="Readings further ahead of the clock than this [s] are dead letters (`future`)"
     )
+    dead_letters_max_mib: int = Field(
+        2048,
+        ge=1,
+        description="Disk [MiB] that dead letters take at most, about: beyond it the oldest are dropped, "
+        "those replayed or accepted first",
+    )
+    dead_letters_open_days: float = Field(
+        400, gt=0, description="Dead letters neither replayed nor accepted are dropped after so long"
+    )
+    dead_letters_settled_days: float = Field(
+        90, gt=0, description="Dead letters replayed or accepted are dropped so long after they were received"
+    )
     board_refresh_s: float = Field(2.0, gt=0, le=3600, description="How often the live board is refreshed")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="What is logged")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Final
 
@@ -12,6 +13,7 @@ import structlog
 from prometheus_client import CollectorRegistry
 
 from services.analytics.errors import AnalyticsError
+from services.analytics.letters import LetterBounds, LetterKeeper, LetterMetrics
 from services.analytics.recompute import Recomputer
 from services.analytics.web.app import create_app
 from services.analytics.worker import Metrics, Worker
@@ -20,8 +22,9 @@ from services.settings import Settings
 from services.store.access import check_access
 from services.store.pool import open_pool
 
-# One for the worker, the others for the board and the API.
-_CONNECTIONS: Final = 4
+# One for the worker, one for the bounds of dead letters, the others for the board and the API.
+_CONNECTIONS: Final = 5
+_MIB: Final = 1024 * 1024
 DRAIN_S: Final = 8.0
 """How long a stop waits for the round that runs: less than the ten seconds after which container engines
 kill. A round that is cut off is rolled back and done again."""
@@ -42,19 +45,34 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             "CARBONFLOW_ANALYTICS_HTTP_PORT",
         )
         worker = Worker(pool, Recomputer(), Metrics(registry), Random())
+        bounds = _letter_bounds(settings)
+        keeper = LetterKeeper(pool, bounds, LetterMetrics(registry, bounds), Random(), _utc_now)
         try:
             async with asyncio.TaskGroup() as tasks:
                 web = tasks.create_task(server.listen_and_serve(), name="http")
                 computing = tasks.create_task(worker.run(stop), name="ledger")
+                keeping = tasks.create_task(keeper.run(stop), name="dead letters")
                 await stop.wait()
                 log.info("stopping")
                 server.should_exit = True
-                _, late = await asyncio.wait([web, computing], timeout=DRAIN_S)
+                _, late = await asyncio.wait([web, computing, keeping], timeout=DRAIN_S)
                 for task in late:
                     task.cancel()
         except* (AnalyticsError, ListenError) as errors:
             raise AnalyticsError(" ".join(str(error) for error in errors.exceptions)) from None
     log.info("stopped")
+
+
+def _letter_bounds(settings: Settings) -> LetterBounds:
+    return LetterBounds(
+        size_bytes=settings.dead_letters_max_mib * _MIB,
+        settled=timedelta(days=settings.dead_letters_settled_days),
+        open=timedelta(days=settings.dead_letters_open_days),
+    )
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
 
 
 async def serve(settings: Settings) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ import pytest
 import yaml
 from prometheus_client import CollectorRegistry
 
+from services.analytics.letters import LetterBounds, LetterMetrics
 from services.analytics.web.metrics import BoardMetrics
 from services.analytics.worker import Metrics
 from services.ingest.metrics import Metrics as IngestMetrics
@@ -51,6 +53,7 @@ def known_metrics() -> set[str]:
     registry = CollectorRegistry()
     BoardMetrics(registry)
     Metrics(registry)
+    LetterMetrics(registry, LetterBounds(1, timedelta(1), timedelta(1)))
     gauges = {f"carbonflow_ingest_{name}" for name in re.findall(r'gauge\(\s*"(\w+)"', INGEST)}
     samples = {
         sample.name

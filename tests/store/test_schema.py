@@ -134,6 +134,8 @@ def test_services_may_write_their_own_and_no_more(connection: psycopg.Connection
         **{f"{ledger}_hour": upsert | {"DELETE"} for ledger in ("device", "energy", "emission")},
         "dirty": {"DELETE"},
         "dirty_range": {"DELETE"},
+        "dead_letter": {"DELETE"},
+        "dead_letter_dropped": upsert,
     }
 
 
@@ -164,6 +166,7 @@ def test_ingest_can_do_its_work(role_url: Callable[[str], str]) -> None:
         ("carbonflow_ingest", "UPDATE core.live_emission SET co2_kg_per_h = 0"),
         ("carbonflow_ingest", "DELETE FROM core.dead_letter"),
         ("carbonflow_analytics", "UPDATE core.reading_meter SET power_kw = 0"),
+        ("carbonflow_analytics", "UPDATE core.dead_letter SET replayed_at = now()"),
         ("carbonflow_analytics", "INSERT INTO core.registry_version (document, sha256) VALUES ('{}', '')"),
         ("carbonflow_ops", "SELECT * FROM core.device"),
         ("carbonflow_ops", "DELETE FROM api.dead_letters"),
