@@ -208,5 +208,6 @@ def test_the_hours_of_a_register_add_up_to_its_movement(
 @given(seed=st.integers(0, 10**6))
 @settings(max_examples=25, deadline=None)
 def test_no_hour_is_covered_more_than_whole(plant: World, seed: int) -> None:
-    for part in every_hour(plant, some_readings(seed)):
+    ledger = every_hour(plant, some_readings(seed))
+    for part in (ledger.device_hours, ledger.energy_hours, ledger.emission_hours):
         assert all(0.0 <= row.coverage <= 1.0 for row in part)

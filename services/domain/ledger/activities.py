@@ -23,6 +23,7 @@ from services.domain.ledger.registers import MovementKind
 from services.domain.ledger.shapes import Shapes
 from services.domain.ledger.track import Track, cut
 from services.domain.quantities import quantity as quantity_of
+from services.domain.stack import Evidence
 
 NO_FACTOR: Final = "no factor"
 """The reason of an activity whose parameters are unknown: why, its factor says."""
@@ -42,6 +43,7 @@ class Calculation(NamedTuple):
     quantity: str
     formula: Formula
     params: tuple[float, ...]
+    evidence: tuple[Evidence, ...] = ()
 
 
 class Amount(NamedTuple):
@@ -142,14 +144,19 @@ class Calculator:
     def _of_rate(
         self, which: Calculation, wanted: BoolArray, params: FloatArray, _reasons: list[str]
     ) -> _Pieces:
-        names = (which.quantity, *which.formula.inputs)
-        segments = overlay([self._shapes.gauge(name) for name in names])
+        functions = [self._shapes.gauge(name) for name in (which.quantity, *which.formula.inputs)]
+        if which.evidence:
+            functions[0], stood = self._shapes.standstill(which.quantity, which.evidence)
+            functions.append(stood)
+        segments = overlay(functions)
         segment, cell, length_us = cut(segments.start, segments.end, self._track.cells)
         kept = wanted[cell]
         segment, cell, length_us = segment[kept], cell[kept], length_us[kept]
         x, *inputs = (value[segment] for value in segments.values)
         of_cell = list(params[:, cell])
-        rate = _evaluate(which.formula, x, inputs, of_cell)
+        stands = inputs.pop() if which.evidence else np.zeros(len(x))
+        # Nothing flows where it stands still, whatever else was measured then.
+        rate = np.where(stands == 1.0, 0.0, _evaluate(which.formula, x, inputs, of_cell))
         return _Pieces(
             cell=cell,
             activity=rate * (length_us / HOUR_US),
@@ -226,12 +233,13 @@ def _slots(track: Track) -> IntArray:
 def _layers(calculations: Sequence[Calculation]) -> Iterator[list[int]]:
     """Calculations that can be made at once: the same formula on the same quantity, each device and epoch
     once."""
-    layers: defaultdict[tuple[str, Formula, int], list[int]] = defaultdict(list)
-    seen: defaultdict[tuple[int, int, str, Formula], int] = defaultdict(int)
+    layers: defaultdict[tuple[object, ...], list[int]] = defaultdict(list)
+    seen: defaultdict[tuple[object, ...], int] = defaultdict(int)
     for index, each in enumerate(calculations):
-        times = seen[each.device, each.epoch, each.quantity, each.formula]
-        seen[each.device, each.epoch, each.quantity, each.formula] += 1
-        layers[each.quantity, each.formula, times].append(index)
+        alike = each.quantity, each.formula, each.evidence
+        times = seen[each.device, each.epoch, alike]
+        seen[each.device, each.epoch, alike] += 1
+        layers[alike, times].append(index)
     yield from layers.values()
 
 

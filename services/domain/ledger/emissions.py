@@ -8,6 +8,7 @@ from typing import NamedTuple, Protocol
 from services.domain.conversion import Conversion, SourceKey
 from services.domain.ledger.activities import NO_FACTOR, Amount
 from services.domain.ledger.hours import from_us
+from services.domain.ledger.judgement import Judgement
 from services.domain.ledger.rows import EmissionHour, SourceBasis, total
 
 
@@ -20,6 +21,8 @@ class Part(NamedTuple):
     conversion: Conversion
     amount: Amount
 
+    judged: Judgement | None = None
+    """Of a stack whose hours are judged: what its hour rests on."""
     @property
     def order(self) -> tuple[object, ...]:
         return (self.conversion.device, self.conversion.quantity, self.epoch)

@@ -9,8 +9,8 @@ from typing import NamedTuple
 import numpy as np
 
 from services.domain.arrays import FloatArray
-from services.domain.ledger.hours import IntArray
-from services.domain.ledger.readings import State
+from services.domain.ledger.hours import BoolArray, IntArray
+from services.domain.ledger.readings import Column, State
 from services.domain.ledger.track import Track
 
 
@@ -42,23 +42,48 @@ def gauge(track: Track, quantity: str) -> StepFunction:
     Where the registry says `interval_mean`, a value is the mean of the time since the reading before, if that
     is so near; else of one expected interval, for what happened before it nobody said.
     """
-    column = track.readings.columns[quantity]
+    return held(track, track.readings.columns[quantity])
+
+
+def held(track: Track, column: Column) -> StepFunction:
+    """As `gauge`, of a column of the track's readings."""
     reading = np.flatnonzero(column.state != State.ABSENT)
-    position = track.position[reading]
-    value = np.where(column.state[reading] == State.VALID, column.value[reading], np.nan)
+    position, value = _shown(track, column, reading)
     rule = track.rule[reading]
     hold_us = track.rules.hold_us[rule]
     mean = track.rules.interval_mean[rule]
     if not mean.any():
         return hold(position, value, hold_us, hold_us)
-    instant_us, mean_us = np.where(mean, 0, hold_us), np.where(mean, hold_us, 0)
-    one_us = np.where(mean, track.rules.interval_us[rule], 0)
-    forward = hold(position, value, instant_us, instant_us)
-    backward = _mirrored(hold(-position[::-1], value[::-1], mean_us[::-1], one_us[::-1]))
+    return _both_ways(position, value, mean, hold_us, np.where(mean, track.rules.interval_us[rule], hold_us))
+
+
+def counted(track: Track, column: Column) -> StepFunction:
+    """Each value for the one expected interval it stands for, up to its neighbour where that is no further
+    than one and a half: how much was validly measured, whatever may be held beyond it."""
+    reading = np.flatnonzero(column.state != State.ABSENT)
+    position, value = _shown(track, column, reading)
+    interval_us = track.rules.interval_us[track.rule[reading]]
+    mean = track.rules.interval_mean[track.rule[reading]]
+    return _both_ways(position, value, mean, interval_us + interval_us // 2, interval_us)
+
+
+def _shown(track: Track, column: Column, reading: IntArray) -> tuple[IntArray, FloatArray]:
+    valid = column.state[reading] == State.VALID
+    return track.position[reading], np.where(valid, column.value[reading], np.nan)
+
+
+def _both_ways(
+    position: IntArray, value: FloatArray, mean: BoolArray, hold_us: IntArray, alone_us: IntArray
+) -> StepFunction:
+    """Instant values forward, means backward: to the neighbour at most `hold_us` away, else for
+    `alone_us`."""
+    forward = hold(position, value, np.where(mean, 0, hold_us), np.where(mean, 0, alone_us))
+    back_us, back_alone_us = np.where(mean, hold_us, 0), np.where(mean, alone_us, 0)
+    backward = _mirrored(hold(-position[::-1], value[::-1], back_us[::-1], back_alone_us[::-1]))
     # Where a device changed from instant values to means, the interval between is held once.
     start = np.union1d(forward.start, backward.start)
-    held, averaged = forward.at(start), backward.at(start)
-    return StepFunction(start, np.where(np.isnan(held), averaged, held))
+    ahead, behind = forward.at(start), backward.at(start)
+    return StepFunction(start, np.where(np.isnan(ahead), behind, ahead))
 
 
 def hold(position: IntArray, value: FloatArray, hold_us: IntArray, alone_us: IntArray) -> StepFunction:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -13,12 +14,16 @@ from services.domain.ledger.activities import Amount, Calculation, Calculator
 from services.domain.ledger.device_hours import device_hours
 from services.domain.ledger.emissions import Heard, Part, emission_hours
 from services.domain.ledger.energy_hours import EnergyPart, energy_hours
+from services.domain.ledger.histories import ItemKey
+from services.domain.ledger.judgement import Judge
 from services.domain.ledger.plan import Plan
 from services.domain.ledger.readings import Readings
-from services.domain.ledger.rows import DeviceHour, EmissionHour, EnergyHour
+from services.domain.ledger.rows import DeviceHour, EmissionHour, EnergyHour, StackHour
 from services.domain.ledger.shapes import Shapes
+from services.domain.ledger.stacks import settle
 from services.domain.ledger.track import MAX_DEVICES, Track, Window, lay_out
 from services.domain.reading import DeviceKey
+from services.domain.substitution import History
 
 Of = TypeVar("Of", Conversion, EnergyUse)
 
@@ -29,6 +34,17 @@ class Ledger(NamedTuple):
     device_hours: list[DeviceHour]
     energy_hours: list[EnergyHour]
     emission_hours: list[EmissionHour]
+    stack_hours: list[StackHour]
+
+
+class Draft(NamedTuple):
+    """What was measured in the windows, before anything stands in for what is missing."""
+
+    device_hours: list[DeviceHour]
+    energy: list[EnergyPart]
+    emissions: list[Part]
+    heard: Mapping[DeviceKey, Heard]
+    sources: Mapping[SourceKey, Window]
 
 
 def compute(
@@ -37,7 +53,17 @@ def compute(
     windows: Mapping[DeviceKey, Window],
     sources: Mapping[SourceKey, Window],
 ) -> Ledger:
-    """The rows of `windows`, which begin and end on hours of their devices, and of `sources`.
+    """The rows of `windows` from readings alone: `complete` of `measure`, with no hours before."""
+    return complete(plan, measure(plan, readings, windows, sources))
+
+
+def measure(
+    plan: Plan,
+    readings: Iterable[Readings],
+    windows: Mapping[DeviceKey, Window],
+    sources: Mapping[SourceKey, Window],
+) -> Draft:
+    """What readings say of `windows`, which begin and end on hours of their devices, and of `sources`.
 
     `readings` hold, kind by kind, what was stored of the devices in their windows and, beyond them on each
     side: of each register the nearest reading that counts, whatever was sent within the longest hold of the
@@ -58,8 +84,20 @@ def compute(
             uses, parts = _parts(shapes, plan)
             energy += uses
             emissions += (part for part in parts if _inside(part, sources))
+    return Draft(hours, energy, emissions, heard, sources)
+
+
+def complete(plan: Plan, draft: Draft, stored: Mapping[ItemKey, History] = MappingProxyType({})) -> Ledger:
+    """The rows of a draft. `stored` are hours of the ledger outside the windows, from which missing hours of
+    stacks follow: all within `substitution.REACH_US` before the gaps in the windows, and up to the first
+    valid hour after them. More changes nothing."""
+    of_sources = _of_sources(draft.heard, plan, draft.sources)
+    parts, stack_hours = settle(draft.emissions, of_sources, stored, draft.sources)
     return Ledger(
-        hours, energy_hours(energy, heard), emission_hours(emissions, _of_sources(heard, plan, sources))
+        draft.device_hours,
+        energy_hours(draft.energy, draft.heard),
+        emission_hours(parts, of_sources),
+        sorted(stack_hours, key=lambda row: row[:4]),
     )
 
 
@@ -75,6 +113,7 @@ def _parts(shapes: Shapes, plan: Plan) -> tuple[list[EnergyPart], list[Part]]:
     """What the devices of the track contribute to the energy view and to their sources."""
     track = shapes.track
     calculator = Calculator(shapes)
+    judge = Judge(shapes)
     uses: list[tuple[int, EnergyUse]] = []
     conversions: list[tuple[int, Conversion]] = []
     wanted: dict[Calculation, int] = {}
@@ -92,7 +131,13 @@ def _parts(shapes: Shapes, plan: Plan) -> tuple[list[EnergyPart], list[Part]]:
     return (
         [EnergyPart(*_hour(track, amount), use, amount) for index, use in uses for amount in amounts[index]],
         [
-            Part(*_hour(track, amount), calculations[index].epoch, conversion, amount)
+            Part(
+                *_hour(track, amount),
+                calculations[index].epoch,
+                conversion,
+                amount,
+                judge.of(conversion, amount.slot),
+            )
             for index, conversion in conversions
             for amount in amounts[index]
         ],
@@ -102,7 +147,9 @@ def _parts(shapes: Shapes, plan: Plan) -> tuple[list[EnergyPart], list[Part]]:
 def _want(wanted: dict[Calculation, int], device: int, epoch: int, of: Conversion | EnergyUse) -> int:
     """The number of the calculation that `of` needs; the same one where energy and emissions rest on the
     same."""
-    return wanted.setdefault(Calculation(device, epoch, of.quantity, of.formula, of.params), len(wanted))
+    evidence = of.evidence if isinstance(of, Conversion) else ()
+    calculation = Calculation(device, epoch, of.quantity, of.formula, of.params, evidence)
+    return wanted.setdefault(calculation, len(wanted))
 
 
 def _hour(track: Track, amount: Amount) -> tuple[int, int]:

@@ -28,10 +28,16 @@ class State(IntEnum):
     """Read off by a person: counts for registers."""
     INVALID = 3
     """Sent, or named, with a status that does not count: ends what was held."""
+    STOPPED = 4
+    """As INVALID; zero where the source's evidence shows that the process stands still."""
 
 
 _STATES: Final = {
-    status: {Status.VALID: State.VALID, Status.MANUAL: State.MANUAL}.get(status, State.INVALID)
+    status: {
+        Status.VALID: State.VALID,
+        Status.MANUAL: State.MANUAL,
+        Status.STOPPED: State.STOPPED,
+    }.get(status, State.INVALID)
     for status in Status
 }
 _STATE_OF_CODE: Final = np.array([_STATES[status] for status in STATUS_CODES], np.int8)
@@ -116,7 +122,7 @@ def make_readings(
 
 def _named_state(status: Status, *, present: bool) -> State:
     state = _STATES[status]
-    return state if present or state is State.INVALID else State.ABSENT
+    return state if present or state in (State.INVALID, State.STOPPED) else State.ABSENT
 
 
 def readings_of(kind: Kind, devices: Iterable[DeviceKey], readings: Iterable[Reading]) -> Readings:

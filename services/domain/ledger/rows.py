@@ -8,6 +8,7 @@ from math import nan
 from typing import NamedTuple
 
 from services.domain.arrays import FloatArray
+from services.domain.conversion import SourceKey
 from services.domain.reading import DeviceKey
 
 
@@ -73,6 +74,29 @@ class EmissionHour(NamedTuple):
     coverage: float
     estimated: bool
     missing_reason: str | None
+    activity_uncertainty_pct: float | None = None
+    factor_uncertainty_pct: float | None = None
+    """What of `uncertainty_pct` is the activity's and what the factor's: sums of hours need them apart."""
+
+
+class StackHour(NamedTuple):
+    """One item of a judged stack in one hour: a quantity's mean, or the emission [kg CO2]."""
+
+    source: SourceKey
+    device: DeviceKey
+    hour: datetime
+    item: str
+    ran_h: float
+    """How long the unit ran."""
+    measured: float | None
+    """None where the hour is not valid; of a quantity also where the unit did not run."""
+    substituted: float | None
+    method: str | None
+    """By which rung of which policy."""
+    reason: str | None
+    """Why nothing stands in for what is missing."""
+    availability_pct: float | None
+    gap_h: int | None
 
 
 def total(amounts: Sequence[float]) -> float | None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from services.domain.ledger.gauges import StepFunction, gauge
+from services.domain.ledger.standstill import Standstill, standstill
 from services.domain.ledger.steps import Steps, register_steps
 from services.domain.ledger.track import Track
+from services.domain.stack import Evidence
 
 
 class Shapes:
@@ -14,6 +16,7 @@ class Shapes:
         self.track = track
         self._gauges: dict[str, StepFunction] = {}
         self._steps: dict[str, Steps] = {}
+        self._standstills: dict[tuple[str, tuple[Evidence, ...]], Standstill] = {}
 
     def gauge(self, quantity: str) -> StepFunction:
         """`gauges.gauge` of a quantity that is no register."""
@@ -26,3 +29,9 @@ class Shapes:
         if register not in self._steps:
             self._steps[register] = register_steps(self.track, register)
         return self._steps[register]
+
+    def standstill(self, flow: str, evidence: tuple[Evidence, ...]) -> Standstill:
+        """`standstill.standstill` of a quantity that is no register."""
+        if (flow, evidence) not in self._standstills:
+            self._standstills[flow, evidence] = standstill(self.track, flow, evidence)
+        return self._standstills[flow, evidence]
