@@ -45,7 +45,9 @@ def test_a_call_names_what_exists(page: Path, call: str) -> None:
     if isinstance(command, TyperGroup) and rest:
         assert rest[0] in command.commands, f"{page.name}: carbonflow {call}"
         command = command.commands[rest[0]]
-    known = {option for parameter in command.params for option in parameter.opts} | {"--help", "-h"}
+    known = {
+        option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)
+    } | {"--help", "-h"}
     given = {word.partition("=")[0] for word in rest if word.startswith("--")}
     assert given <= known, f"{page.name}: carbonflow {call}"
 

@@ -20,6 +20,7 @@ from services.domain.methods import cems, heat, part75
 from services.domain.methods.fuel_factor import emission_factor
 from services.domain.methods.mass_balance import PRINTED, STOICHIOMETRIC
 from services.domain.registry.model import BaseState, LabBasis
+from services.domain.uncertainty import Summand, product_pct, total
 
 PAGE = Path(__file__).resolve().parents[2] / "docs/methods.md"
 Example: TypeAlias = Mapping[str, str]
@@ -164,6 +165,26 @@ def _mass_balance(given: Example, _book: FactorBook) -> Computed:
     }
 
 
+def _uncertainty(given: Example, _book: FactorBook) -> Computed:
+    value = {name: float(text) for name, text in given.items()}
+    parts = ("activity_pct", "ncv_pct", "carbon_content_pct", "oxidation_rate_pct")
+    found = total(
+        Summand(
+            which,
+            ("shared",),
+            value[f"{which}_kg"],
+            value[f"{which}_kg"] * value[f"{which}_activity_pct"] / 100,
+            value[f"{which}_kg"] * value["shared_factor_pct"] / 100,
+        )
+        for which in ("first", "second")
+    )
+    assert found.uncertainty_pct is not None
+    return {
+        "product_pct": float(product_pct(*(value[name] for name in parts))),
+        "sum_pct": found.uncertainty_pct,
+    }
+
+
 CASES: Final[Mapping[str, Callable[[Example, FactorBook], Computed]]] = MappingProxyType(
     {
         "gas volume": _gas,
@@ -175,6 +196,7 @@ CASES: Final[Mapping[str, Callable[[Example, FactorBook], Computed]]] = MappingP
         "stack": _stack,
         "appendix F": _appendix_f,
         "mass balance": _mass_balance,
+        "uncertainty": _uncertainty,
     }
 )
 

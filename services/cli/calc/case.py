@@ -35,6 +35,8 @@ class Metered:
     x: float
     inputs: Mapping[str, float] = field(default_factory=dict)
     facts: Mapping[str, Any] = field(default_factory=dict)
+    returned: bool = False
+    """Whether it meters condensate that goes back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +87,10 @@ def compute(case: Case, factors: Sequence[Factor], on: date) -> list[Computed]:
 def _registry(case: Case) -> Registry:
     source: dict[str, Any] = {"from": _SINCE, **case.facts}
     if case.method is not Method.MASS_BALANCE:
-        source |= {"devices": [each.ref for each in case.metered], "quantity": case.metered[0].quantity}
+        drawn = [each for each in case.metered if not each.returned]
+        source |= {"devices": [each.ref for each in drawn], "quantity": drawn[0].quantity}
+    if back := [each for each in case.metered if each.returned]:
+        source["condensate"] = [{"device": each.ref, "quantity": each.quantity} for each in back]
     site = {
         "timezone": "UTC",
         **case.site,

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 
 import typer
 
 from services.cli.calc import options
-from services.cli.calc.case import Case, Metered, compute, given
-from services.cli.calc.lines import lines
+from services.cli.calc.case import Case, Computed, Metered, compute, given
+from services.cli.calc.lines import Line, added, emitted, gases, lines
 from services.cli.calc.show import show
+from services.domain.methods.heat import COAL_EQUIVALENT_KG_PER_GJ
 from services.domain.registry.model import Medium, Method
 from services.store.factors import shipped_factors
 
@@ -39,6 +41,8 @@ def steam(
     dryness_fraction: Annotated[
         float | None, options.number("Vapour by mass of wet steam; 1 where not given.")
     ] = None,
+    condensate_t: Annotated[float | None, options.number("Mass of the condensate that goes back.")] = None,
+    condensate_temperature_c: Annotated[float | None, options.number("Its temperature.")] = None,
     factor_set: options.FactorSet = None,
     factor_fuel: FactorFuel = None,
     date: options.Day = None,
@@ -74,7 +78,13 @@ def steam(
             activity_pct=activity_uncertainty_pct, factor_pct=factor_uncertainty_pct
         ),
     )
-    _show("steam", metered, facts, date, as_json=as_json)
+    returned = () if condensate_t is None else (_condensate(condensate_t, condensate_temperature_c),)
+    _show("steam", (metered, *returned), facts, date, as_json=as_json)
+
+
+def _condensate(mass_t: float, temperature_c: float | None) -> Metered:
+    inputs = given(temperature_c=temperature_c)
+    return Metered("flowmeter/condensate", "mass_t", mass_t, inputs, returned=True)
 
 
 def heat(
@@ -125,12 +135,25 @@ def heat(
             activity_pct=activity_uncertainty_pct, factor_pct=factor_uncertainty_pct
         ),
     )
-    _show("heat", metered, facts, date, as_json=as_json)
+    _show("heat", (metered,), facts, date, as_json=as_json)
 
 
 def _show(
-    name: str, metered: Metered, facts: dict[str, Any], date: datetime | None, *, as_json: bool
+    name: str, metered: tuple[Metered, ...], facts: dict[str, Any], day: datetime | None, *, as_json: bool
 ) -> None:
-    case = Case(method=Method.HEAT, carrier=name, metered=(metered,), facts=facts)
-    [computed] = compute(case, shipped_factors(), options.day(date))
-    show(name, lines(computed), as_json=as_json)
+    case = Case(method=Method.HEAT, carrier=name, metered=metered, facts=facts)
+    show(name, _lines(compute(case, shipped_factors(), options.day(day))), as_json=as_json)
+
+
+def _lines(parts: list[Computed]) -> Iterator[Line]:
+    drawn, *back = parts
+    yield from lines(drawn)
+    for part in back:
+        yield from (line._replace(name=f"condensate.{line.name}") for line in lines(part))
+    net_gj = sum(part.evaluated.activity for part in parts)
+    if back:
+        yield Line("net_gj", net_gj, "GJ", "less what goes back, against the same 20 degC")
+        if drawn.use.facts.factor_set is not None:
+            yield from emitted(added(gases(part) for part in parts), drawn.conversion.factor)
+    equivalent = net_gj * COAL_EQUIVALENT_KG_PER_GJ
+    yield Line("coal_equivalent_kg", equivalent, "kgce", "34.12 kgce/GJ, GB/T 2589-2020")
