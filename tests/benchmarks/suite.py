@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
 
-from tests.benchmarks import latency, writing
+from tests.benchmarks import formulas, latency, writing
 from tests.benchmarks.child import BenchError, Child
 from tests.benchmarks.generator import Load
 from tests.benchmarks.results import Result, Sample, Target, result
@@ -37,6 +37,8 @@ class Scale:
     load_s: float = 10.0
     load_per_s: float = 5_000.0
     idle_probes: int = 20
+    values: int = 1_000_000
+    """Of an array that a formula is given."""
 
     @property
     def fleet(self) -> Fleet:
@@ -277,6 +279,23 @@ def _sum_up_reference(name: str) -> Callable[[dict[str, list[Sample]]], list[Res
     return sum_up
 
 
+async def measure_formulas(bench: Bench, progress: OnProgress) -> dict[str, Sample]:
+    """The formulas of live stream and ledger, by themselves."""
+    samples = {}
+    for name, sample in formulas.measure(bench.scale.values):
+        samples[name] = sample
+        progress(len(samples), len(formulas.CASES))
+    return samples
+
+
+def sum_up_formulas(samples: dict[str, list[Sample]]) -> list[Result]:
+    """Values a second of one core."""
+    return [
+        result(f"formula.{name}", "values/s", samples[name], case.target, "plain Python")
+        for name, case in formulas.CASES.items()
+    ]
+
+
 BENCHMARKS: Final = MappingProxyType(
     {
         "pipeline": Benchmark(measure_pipeline, sum_up_pipeline),
@@ -285,6 +304,7 @@ BENCHMARKS: Final = MappingProxyType(
         "latency": Benchmark(measure_latency, sum_up_latency),
         "idle": Benchmark(measure_idle, sum_up_idle),
         "paho": Benchmark(measure_paho, _sum_up_reference("paho_copy")),
+        "formulas": Benchmark(measure_formulas, sum_up_formulas),
         "aiomqtt": Benchmark(measure_aiomqtt, _sum_up_reference("aiomqtt_executemany")),
     }
 )

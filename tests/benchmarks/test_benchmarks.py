@@ -26,7 +26,7 @@ NOON = int(datetime(2026, 3, 1, 12, tzinfo=UTC).timestamp())
 # So small that the figures say nothing; all that is measured is.
 TINY: dict[str, Any] = {
     "devices": 400, "sites": 20, "messages": 3_000, "arrays": 50, "array_devices": 40, "slow_messages": 1_000,
-    "rows": 2_000, "batch": 1_000, "load_s": 1.0, "load_per_s": 200.0, "idle_probes": 2,
+    "rows": 2_000, "batch": 1_000, "load_s": 1.0, "load_per_s": 200.0, "idle_probes": 2, "values": 2_000,
 }  # fmt: skip
 
 
@@ -112,7 +112,8 @@ def test_an_unknown_benchmark_is_named() -> None:
     done = run("nonsense")
     assert done.returncode == 1
     assert done.stderr == (
-        "There is no benchmark nonsense: choose of pipeline, arrays, write, latency, idle, paho, aiomqtt.\n"
+        "There is no benchmark nonsense: "
+        "choose of pipeline, arrays, write, latency, idle, paho, formulas, aiomqtt.\n"
     )
 
 
@@ -130,7 +131,16 @@ def test_all_of_it_runs_and_is_written_as_the_contract_says(tmp_path: Path) -> N
         content["machine"]["versions"]
     )
     found = {each["name"]: each for each in content["results"]}
-    wanted = ("ceiling", "pipeline", "arrays", "write.clean", "write.partials", "latency.p99", "latency.idle")
+    wanted = (
+        "ceiling",
+        "pipeline",
+        "arrays",
+        "write.clean",
+        "write.partials",
+        "latency.p99",
+        "latency.idle",
+        "formula.steam",
+    )
     assert set(wanted) | {"reference.paho_copy", "reference.aiomqtt_executemany"} <= set(found)
     keys = {"name", "value", "unit", "reference", "reference_value", "ratio", "floor", "goal", "met"}
     assert all(keys <= set(each) and each["value"] >= 0 for each in content["results"])
