@@ -167,6 +167,8 @@ _EMISSION_HOUR: Final = _Table(
         "coverage": "float8",
         "estimated": "boolean",
         "missing_reason": "text",
+        "activity_uncertainty_pct": "float8",
+        "factor_uncertainty_pct": "float8",
     },
     _RESTATED,
 )

@@ -173,7 +173,9 @@ async def test_refusals_are_one_sentence(web: httpx.AsyncClient, seed: Seed) -> 
     assert await refusal(web, "/api/v1/nothing", 404) == "Not Found."
 
 
-PATHS = [f"/api/v1/{name}" for name in ("sites", "live", "emissions", "energy", "devices", "ingest")]
+PATHS = [
+    f"/api/v1/{name}" for name in ("sites", "live", "emissions", "energy", "totals", "devices", "ingest")
+]
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -216,9 +218,7 @@ async def test_too_many_rows_are_refused_not_cut(database_url: str, seed: Seed) 
 
 async def test_openapi_describes_every_route_with_units(web: httpx.AsyncClient) -> None:
     described = await get(web, "/api/v1/openapi.json")
-    assert {path for path in described["paths"] if path.startswith("/api/")} == {
-        f"/api/v1/{name}" for name in ("sites", "live", "emissions", "energy", "devices", "ingest")
-    }
+    assert {path for path in described["paths"] if path.startswith("/api/")} == set(PATHS)
     assert "co2_kg_per_h" in described["components"]["schemas"]["LiveRow"]["properties"]
 
 

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Depends, Query
 
-from services.analytics.web import answers, period
+from services.analytics.web import answers, period, totals
 from services.analytics.web.errors import ApiError, BadRequestError, NotFoundError
 from services.analytics.web.parameters import refuse_strange
 from services.analytics.web.reader import POOL_TIMEOUT_S, BoardReader, Clock
@@ -17,6 +17,7 @@ from services.analytics.web.summary import rate_of
 from services.domain.quantities import Kind
 from services.store import board
 from services.store.board_rows import Row
+from services.store.emission_sums import emission_sums
 from services.store.pool import Connection, Pool
 
 MAX_ROWS = 50_000
@@ -35,6 +36,9 @@ FromParameter = Annotated[
     ),
 ]
 ToParameter = Annotated[str | None, Query(alias="to", description="end, not included; now where not given")]
+
+DayParameter = Annotated[str | None, Query(alias="from", description="first date on each site's calendar")]
+EndDayParameter = Annotated[str | None, Query(alias="to", description="last date, not included")]
 
 
 class Grain(StrEnum):
@@ -56,6 +60,7 @@ def router(pool: Pool, reader: BoardReader, clock: Clock, *, max_rows: int = MAX
     _add_state(routes, pool, reader)
     _add_emissions(routes, pool, clock, max_rows)
     _add_energy(routes, pool, clock, max_rows)
+    _add_totals(routes, pool, clock)
     return routes
 
 
@@ -150,6 +155,19 @@ def _add_energy(routes: APIRouter, pool: Pool, clock: Clock, max_rows: int) -> N
             first, last = period.hours(begin, end, clock(), zone)
             rows = await board.energy_by_hour(connection, site, first, last, max_rows + 1)
             return answers.EnergyHours(begin=first, end=last, rows=_bounded(rows, max_rows))
+
+
+def _add_totals(routes: APIRouter, pool: Pool, clock: Clock) -> None:
+    @routes.get("/totals")
+    async def totals_(
+        site: SiteParameter = None, begin: DayParameter = None, end: EndDayParameter = None
+    ) -> totals.TotalsAnswer:
+        """CO2 of each site over local days, with its uncertainty; by default the last 7 days."""
+        async with pool.connection(timeout=POOL_TIMEOUT_S) as connection:
+            zone = await _zone(connection, site)
+            day, until = period.days(begin, end, clock(), zone)
+            rows = await emission_sums(connection, site, day, until)
+            return totals.totals(day, until, rows)
 
 
 async def _zone(connection: Connection, site: str | None) -> ZoneInfo | None:

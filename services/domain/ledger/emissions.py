@@ -10,6 +10,7 @@ from services.domain.ledger.activities import NO_FACTOR, Amount
 from services.domain.ledger.hours import from_us
 from services.domain.ledger.judgement import Judgement
 from services.domain.ledger.rows import EmissionHour, SourceBasis, total
+from services.domain.ledger.uncertain import UNKNOWN, HourUncertainty, hour_uncertainty
 
 
 class Part(NamedTuple):
@@ -20,9 +21,9 @@ class Part(NamedTuple):
     epoch: int
     conversion: Conversion
     amount: Amount
-
     judged: Judgement | None = None
     """Of a stack whose hours are judged: what its hour rests on."""
+
     @property
     def order(self) -> tuple[object, ...]:
         return (self.conversion.device, self.conversion.quantity, self.epoch)
@@ -80,6 +81,7 @@ def _row(basis: SourceBasis, parts: Sequence[Part]) -> EmissionHour:
     co2e_kg = _sum(counted, "co2e_kg_per_unit")
     if co2_kg is None and missing is None:
         missing = next((each.missing_reason for each in factors if each.missing_reason), NO_FACTOR)
+    uncertainty = UNKNOWN if co2_kg is None else _uncertainty(counted)
     return EmissionHour(
         source=basis,
         hour=from_us(parts[0].hour_us),
@@ -95,11 +97,18 @@ def _row(basis: SourceBasis, parts: Sequence[Part]) -> EmissionHour:
         factor=_joined(each.name for each in factors),
         factor_provisional=any(each.provisional for each in factors),
         in_total=first.in_total,
-        uncertainty_pct=None,
+        uncertainty_pct=uncertainty.whole_pct,
         coverage=sum(part.amount.covered_us for part in parts) / sum(part.amount.length_us for part in parts),
         estimated=any(part.amount.estimated for part in counted),
         missing_reason=missing if co2_kg is None else None,
+        activity_uncertainty_pct=uncertainty.activity_pct,
+        factor_uncertainty_pct=uncertainty.factor_pct,
     )
+
+
+def _uncertainty(counted: Sequence[Part]) -> HourUncertainty:
+    co2_kg = [(part.amount.activity or 0.0) * part.conversion.factor.co2_kg_per_unit for part in counted]
+    return hour_uncertainty(co2_kg, [part.conversion for part in counted])
 
 
 def _missing(parts: Sequence[Part]) -> str | None:

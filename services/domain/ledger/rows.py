@@ -74,6 +74,9 @@ class EmissionHour(NamedTuple):
     coverage: float
     estimated: bool
     missing_reason: str | None
+    activity_uncertainty_pct: float | None = None
+    factor_uncertainty_pct: float | None = None
+    """What of `uncertainty_pct` is the activity's and what the factor's: sums of hours need them apart."""
 
 
 class StackHour(NamedTuple):

@@ -49,7 +49,7 @@ SELECT h.hour, s.site, h.area, s.source, s.scope, nullif(h.basis, 'none') AS bas
     CASE WHEN now() < h.hour + interval '1 hour' THEN 'open'
          WHEN now() < h.hour + interval '1 hour' + interval '7 days' OR h.factor_provisional THEN 'provisional'
          ELSE 'final' END AS status,
-    h.missing_reason, h.revision, h.computed_at
+    h.missing_reason, h.revision, h.computed_at, h.activity_uncertainty_pct, h.factor_uncertainty_pct
 FROM core.emission_hour h
 JOIN core.source s USING (source_id);
 
@@ -72,13 +72,15 @@ COMMENT ON COLUMN api.emissions_hourly.biogenic_co2_kg IS 'Biogenic CO2, a memo 
 COMMENT ON COLUMN api.emissions_hourly.gwp_set IS 'Warming potentials behind co2e_kg: AR4, AR5 or AR6; NULL where a published factor is of CO2e itself.';
 COMMENT ON COLUMN api.emissions_hourly.factor IS 'Factor used; see api.factors.';
 COMMENT ON COLUMN api.emissions_hourly.in_total IS 'Whether the row counts in a total: each tonne once over all rows where true.';
-COMMENT ON COLUMN api.emissions_hourly.uncertainty_pct IS 'Expanded uncertainty (95 %); NULL where not assessed.';
+COMMENT ON COLUMN api.emissions_hourly.uncertainty_pct IS 'Half width of the 95 % interval of co2_kg in per cent of it, by activity and factor (IPCC 2006 vol. 1 ch. 3, approach 1); NULL where the registry does not state both. What an outage adds is not in it: see estimated.';
 COMMENT ON COLUMN api.emissions_hourly.coverage IS 'Share of the hour that readings cover, 0 to 1.';
 COMMENT ON COLUMN api.emissions_hourly.estimated IS 'Whether part of the amount was spread over an outage or substituted.';
 COMMENT ON COLUMN api.emissions_hourly.status IS 'open (the hour runs), provisional (late data or a newer factor expected), final.';
 COMMENT ON COLUMN api.emissions_hourly.missing_reason IS 'Why co2_kg is NULL.';
 COMMENT ON COLUMN api.emissions_hourly.revision IS 'Counts the restatements of a final hour.';
 COMMENT ON COLUMN api.emissions_hourly.computed_at IS 'When the row was computed.';
+COMMENT ON COLUMN api.emissions_hourly.activity_uncertainty_pct IS 'What of uncertainty_pct is the activity''s: over the hours of a source it adds up linearly, being its meter''s.';
+COMMENT ON COLUMN api.emissions_hourly.factor_uncertainty_pct IS 'What of uncertainty_pct is the factor''s: over all that share the factor it adds up linearly.';
 
 CREATE VIEW api.emissions_daily AS
 SELECT (h.hour AT TIME ZONE t.timezone)::date AS day, h.site, h.area, h.source, h.scope, h.basis, h.method, h.carrier,
