@@ -11,15 +11,15 @@ from typing import Final, TypeAlias
 
 import pytest
 
-from services.domain import steam
+from services.domain import liquids, steam
 from services.domain.arrays import FloatArray, column
-from services.domain.conditions import BASE_TEMPERATURE_K, volume_at_base
+from services.domain.conditions import BASE_TEMPERATURE_K, base_state_ratio, volume_at_base
 from services.domain.factors import FactorBook, Found
-from services.domain.laboratory import Sample, as_received
+from services.domain.laboratory import Sample, as_received, ncv_as_received
 from services.domain.methods import cems, heat, part75
 from services.domain.methods.fuel_factor import emission_factor
 from services.domain.methods.mass_balance import PRINTED, STOICHIOMETRIC
-from services.domain.registry.model import BaseState, LabBasis
+from services.domain.registry.model import BaseState, FuelProperties, LabBasis, PetroleumGroup
 from services.domain.uncertainty import Summand, product_pct, total
 
 PAGE = Path(__file__).resolve().parents[2] / "docs/methods.md"
@@ -68,6 +68,46 @@ def _fuel(given: Example, book: FactorBook) -> Computed:
         "gas_t_co2": t_co2("natural_gas", "natural_gas_nm3"),
         "c_ar_pct": carbon,
         "t_co2_per_t": carbon / 100 * float(given["oxidation_rate"]) * 44 / 12,
+    }
+
+
+def _liquid(given: Example, book: FactorBook) -> Computed:
+    value = {name: float(text) for name, text in given.items()}
+    expansion = liquids.by_table(PetroleumGroup.PRODUCTS, value["density_t_per_m3"], value["density_at_c"])
+    assert expansion is not None
+    density = liquids.density_at(expansion, value["temperature_c"])
+    diesel = book.find("CN_NDRC_2.1", "diesel", None, date(2026, 1, 1))
+    assert isinstance(diesel, Found)
+    mass_t = value["volume_m3"] * density
+    return {
+        "expansion_per_k": expansion.per_k,
+        "volume_correction": density / value["density_t_per_m3"],
+        "mass_t": mass_t,
+        "t_co2": mass_t * emission_factor(diesel, None, None).co2_kg_per_unit / 1000.0,
+    }
+
+
+def _laboratory(given: Example, book: FactorBook) -> Computed:
+    value = {name: float(text) for name, text in given.items()}
+    sample = Sample(moisture_pct=value["m_ar_pct"], moisture_air_dried_pct=value["m_ad_pct"])
+    coal = book.find("CN_NDRC_2.1", "bituminous_coal", None, date(2026, 1, 1))
+    assert isinstance(coal, Found)
+    properties = FuelProperties.model_validate(
+        {
+            "ncv_gj_per_t": value["ncv_ad_kj_per_kg"] / 1000.0,
+            "ncv_basis": "ad",
+            "moisture_pct": value["m_ar_pct"],
+            "moisture_air_dried_pct": value["m_ad_pct"],
+            "biogenic_fraction": value["biogenic_fraction"],
+            "source": "worked example",
+        }
+    )
+    factor = emission_factor(coal, properties, None)
+    return {
+        "ncv_ar_kj_per_kg": ncv_as_received(value["ncv_ad_kj_per_kg"], LabBasis.AIR_DRIED, sample),
+        "t_co2": factor.co2_kg_per_unit * value["mass_t"] / 1000.0,
+        "biogenic_t_co2": factor.biogenic_co2_kg_per_unit * value["mass_t"] / 1000.0,
+        "ncv_mj_per_nm3_at_0c": value["ncv_mj_per_m3_at_20c"] * base_state_ratio(BaseState.C0, BaseState.C20),
     }
 
 
@@ -188,7 +228,9 @@ def _uncertainty(given: Example, _book: FactorBook) -> Computed:
 CASES: Final[Mapping[str, Callable[[Example, FactorBook], Computed]]] = MappingProxyType(
     {
         "gas volume": _gas,
+        "liquid": _liquid,
         "fuel": _fuel,
+        "laboratory": _laboratory,
         "electricity": _electricity,
         "steam": _steam,
         "wet steam and condensate": _wet_steam,
