@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, TypeAlias
 
 from services.domain.quantities import Kind
+
+Values: TypeAlias = tuple[float | bool | None, ...]
+"""What was measured, in the order of the kind's quantities; None where nothing was."""
 
 
 class DeviceKey(NamedTuple):
@@ -29,7 +32,39 @@ class Reading(NamedTuple):
     time: datetime
     """Device time, aware, UTC, to the microsecond."""
     seq: int | None
-    values: tuple[float | bool | None, ...]
+    values: Values
     status: int = 0
     quantity_status: str | None = None
     extra: str | None = None
+
+
+class Measured(Protocol):
+    """What has the fields of a `Reading`."""
+
+    @property
+    def device(self) -> DeviceKey:
+        """Whose it is."""
+
+    @property
+    def time(self) -> datetime:
+        """Device time, aware, UTC."""
+
+    @property
+    def seq(self) -> int | None:
+        """The device's own number."""
+
+    @property
+    def values(self) -> Values:
+        """In the order of the kind's quantities."""
+
+    @property
+    def status(self) -> int:
+        """Code of the word that all quantities have."""
+
+    @property
+    def quantity_status(self) -> str | None:
+        """JSON of the words by quantity."""
+
+    @property
+    def extra(self) -> str | None:
+        """JSON of unknown fields."""

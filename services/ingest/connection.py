@@ -111,8 +111,9 @@ class Connection(asyncio.Protocol):
         try:
             for packet in self._framer.feed(data):
                 if type(packet) is mqtt5.PublishPacket:
-                    values = (packet.topic, packet.payload, packet.packet_id or 0, now, None)
-                    messages.append(_new(Message, values))
+                    id_ = packet.packet_id or 0
+                    again = packet.duplicate
+                    messages.append(Message(packet.topic, packet.payload, id_, now, None, again))
                 elif type(packet) is LargePublish:
                     topic, packet_id, beginning, cut = packet
                     messages.append(Message(topic, beginning, packet_id, now, cut))
@@ -224,7 +225,8 @@ class Connection(asyncio.Protocol):
             self.connected.set_result(None)
         if packet.server_keep_alive is not None:
             self._keep_alive_s = packet.server_keep_alive
-        self._write(subscribe_packet(_SUBSCRIBE_ID, self._options))
+        if self._options.topic_filters:
+            self._write(subscribe_packet(_SUBSCRIBE_ID, self._options))
         self._schedule_keep_alive()
 
     def _subscribed(self, packet: mqtt5.SubAckPacket) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from msgspec.structs import astuple
 from pydantic import ValidationError
@@ -13,7 +13,7 @@ from pydantic_core import ErrorDetails, to_json
 
 from services.domain.outcome import Reason
 from services.domain.quantities import NAMES
-from services.domain.reading import DeviceKey, Reading
+from services.domain.reading import DeviceKey, Reading, Values
 from services.ingest import narrow, status
 from services.ingest.json_text import BLANKS, elements, repaired, whole_elements
 from services.ingest.message import (
@@ -29,7 +29,7 @@ from services.ingest.message import (
     Unit,
 )
 from services.ingest.refusal import bad_timestamp, not_json, refusal
-from services.ingest.timestamps import instant
+from services.ingest.timestamps import all_zoned, instant
 from services.ingest.topics import Channel, Route, parse_topic, shown
 from services.ingest.wire import FIXED_FIELDS, MANY, MAX_ELEMENTS, ONE, Fields
 
@@ -42,8 +42,15 @@ _STATES: Final = {b"online": "online", b"offline": "offline"}
 _MAX_ROUTES: Final = 500_000
 _FIXED: Final = len(FIXED_FIELDS)
 
-# A NamedTuple's own constructor takes twice as long, and these two are made for every reading.
-_new: Final = tuple.__new__
+
+class Untimely(NamedTuple):
+    """A reading that the clock alone speaks against, now."""
+
+    rejection: Rejection
+    reading: Reading
+
+
+Content: TypeAlias = Reading | Untimely | Rejection
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,22 +80,21 @@ class Decoder:
 
     def decode(self, message: Message) -> Sequence[Decoded]:
         """The units of a message; none where it carries nothing to keep (a result, or a cleared state)."""
-        topic, payload, _, received_at, cut = message
-        wire = self._wires.get(topic)
+        wire = self._wires.get(message.topic)
         if wire is None:
             return self._first(message)
-        if cut is not None or len(payload) > MAX_PAYLOAD_BYTES:
+        payload = message.payload
+        if message.cut is not None or len(payload) > MAX_PAYLOAD_BYTES:
             return (Rejected(_too_large(message), message, None),)
         if payload[:1] != b"{" and payload.lstrip(BLANKS)[:1] == b"[":
             return self._array(wire, message)
         try:
             items = astuple(wire.one(payload))
         except ValueError:
-            return (_unit(self._single(wire, payload, received_at), message, None),)
-        content = self._reading(wire, items, received_at)
-        if type(content) is Reading:
-            return (_new(Received, (content, message, None)),)
-        return (_unit(content, message, None),)
+            items = None
+        if items is not None and all_zoned(payload, 1):
+            return (self._narrow(wire, items, message, None),)
+        return (_unit(self._single(wire, payload, message.received_at), message, None),)
 
     def _first(self, message: Message) -> Sequence[Decoded]:
         """A message of a topic that is not remembered: a new one, or none of readings."""
@@ -112,15 +118,26 @@ class Decoder:
         return self.decode(message)
 
     def _array(self, wire: _Wire, message: Message) -> Sequence[Unit]:
-        received_at = message.received_at
         try:
             found = wire.many(message.payload)
         except ValueError:
             return self._odd_array(wire, message)
-        return [
-            _unit(self._reading(wire, astuple(each), received_at), message, position)
-            for position, each in enumerate(found)
-        ]
+        if not all_zoned(message.payload, len(found)):
+            return self._odd_array(wire, message)
+        return [self._narrow(wire, astuple(each), message, position) for position, each in enumerate(found)]
+
+    def _narrow(self, wire: _Wire, items: tuple[Any, ...], message: Message, position: int | None) -> Unit:
+        """The unit of fields that the narrow model took: nearly always a reading."""
+        time, seq, word, *_ = items
+        values = items[_FIXED:]
+        if message.received_at is not self._at:
+            self._set_window(message.received_at)
+        if values == wire.nothing or not self._earliest <= time <= self._latest:
+            return _unit(self._judged(wire, time, seq, values, message.received_at), message, position)
+        if time.tzinfo is not UTC:
+            time = time.astimezone(UTC)
+        code = 0 if word is None else status.code(word)
+        return Received(wire.device, time, seq, values, code, None, None, message, position)
 
     def _odd_array(self, wire: _Wire, message: Message) -> Sequence[Unit]:
         """An array in which the narrow model does not take something."""
@@ -150,7 +167,7 @@ class Decoder:
             for position, text in enumerate(texts)
         ]
 
-    def _single(self, wire: _Wire, payload: bytes, received_at: datetime) -> Reading | Rejection:
+    def _single(self, wire: _Wire, payload: bytes, received_at: datetime) -> Content:
         try:
             fields = wire.all_of_one(payload)
         except ValidationError as error:
@@ -159,7 +176,7 @@ class Decoder:
 
     def _second_look(
         self, wire: _Wire, payload: bytes, received_at: datetime, errors: list[ErrorDetails]
-    ) -> Reading | Rejection:
+    ) -> Content:
         """Some well-formed JSON is refused by the fast parser; an unknown field must not sink a reading."""
         kind = wire.device.kind
         if errors[0]["type"] != "json_invalid":
@@ -173,35 +190,35 @@ class Decoder:
             return refusal(kind, again.errors(include_url=False), payload)
         return self._reading_of(wire, fields, received_at)
 
-    def _reading_of(self, wire: _Wire, fields: Fields, received_at: datetime) -> Reading | Rejection:
-        """The reading of the whole wire model's fields."""
-        items = tuple(fields.values())[: wire.known]
-        return self._reading(wire, items, received_at, list(fields.items())[wire.known :])
-
-    def _reading(
-        self,
-        wire: _Wire,
-        items: tuple[Any, ...],
-        received_at: datetime,
-        unknown: Sequence[tuple[str, object]] = (),
-    ) -> Reading | Rejection:
-        """The reading of validated fields, in the order of the wire model, and of those it does not know."""
-        time = instant(items[0])
+    def _reading_of(self, wire: _Wire, fields: Fields, received_at: datetime) -> Content:
+        """The reading of the whole wire model's fields: those it knows come first, in its order."""
+        text, seq, word, *values = tuple(fields.values())[: wire.known]
+        time = instant(text)
         if time is None:
-            return bad_timestamp(items[0])
-        values = items[_FIXED:]
+            return bad_timestamp(text)
+        content = self._judged(wire, time, seq, tuple(values), received_at)
+        if isinstance(content, Rejection):
+            return content
+        unknown = list(fields.items())[wire.known :]
+        if isinstance(content, Untimely):
+            return content._replace(reading=_with_more(content.reading, word, unknown))
+        return _with_more(content, word, unknown)
+
+    def _judged(
+        self, wire: _Wire, time: datetime, seq: int | None, values: Values, received_at: datetime
+    ) -> Content:
+        """The reading, where it measured something at a time that is plausible."""
         if values == wire.nothing:
             return _nothing_measured(NAMES[wire.device.kind])
         if received_at is not self._at:
             self._set_window(received_at)
-        if not self._earliest <= time <= self._latest:
-            return self._implausible(time, received_at)
-        if time.tzinfo is not UTC:
-            time = time.astimezone(UTC)
-        reading = _new(Reading, (wire.device, time, items[1], values, 0, None, None))
-        if items[2] is None and not unknown:
-            return reading
-        return _with_more(reading, items[2], unknown)
+        if self._earliest <= time <= self._latest:
+            return Reading(wire.device, time.astimezone(UTC), seq, values)
+        rejection = self._implausible(time, received_at)
+        try:
+            return Untimely(rejection, Reading(wire.device, time.astimezone(UTC), seq, values))
+        except OverflowError:
+            return rejection  # its offset leads out of the calendar
 
     def _set_window(self, received_at: datetime) -> None:
         """What is plausible of messages received at that moment, which many share."""
@@ -224,12 +241,14 @@ class Decoder:
         )
 
 
-def _unit(content: Reading | Rejection, message: Message, position: int | None) -> Unit:
-    if isinstance(content, Reading):
-        return _new(Received, (content, message, position))
-    if position is not None:
-        content = Rejection(content.reason, f"Element {position}: {content.detail}")
-    return Rejected(content, message, position)
+def _unit(content: Content, message: Message, position: int | None) -> Unit:
+    match content:
+        case Reading():
+            return Received(*content, message, position)
+        case Untimely(rejection, reading):
+            return Rejected(rejection.of_element(position), message, position, reading)
+        case _:
+            return Rejected(content.of_element(position), message, position)
 
 
 def _state(route: Route, message: Message) -> Sequence[Decoded]:
@@ -255,6 +274,8 @@ def _with_more(reading: Reading, word: object, unknown: Sequence[tuple[str, obje
     """The reading with its status and the fields that the contract does not know."""
     names = NAMES[reading.device.kind]
     extra = dict(unknown)
+    if word is None and not extra:
+        return reading
     code, quantity_status = 0, None
     if isinstance(word, str):
         code = status.code(word)

@@ -94,8 +94,9 @@ class Flush:
     async def _device_ids(self, units: Sequence[Decoded]) -> Mapping[DeviceKey, int]:
         """The ids of devices, new ones created; those beyond their site's quota are missing."""
         known = self._known.ids
-        keys = [_device(unit) for unit in units if not isinstance(unit, Rejected)]
-        strange = dict.fromkeys(key for key in keys if key not in known)
+        strange = dict.fromkeys(
+            unit.device for unit in units if not isinstance(unit, Rejected) and unit.device not in known
+        )
         if not strange:
             return known
         found = await find_devices(self._connection, strange)
@@ -121,24 +122,25 @@ class Flush:
 
     def _admitted(self, units: list[_Said], ids: Mapping[DeviceKey, int]) -> list[_Said]:
         """The units of devices within their site's quota; the others are refused."""
-        refused = [unit for unit in units if _device(unit) not in ids]
-        if not refused:
-            return units
-        self._account.refused += [(unit, _quota(_device(unit).site)) for unit in refused]
-        return [unit for unit in units if _device(unit) in ids]
+        refused = [unit for unit in units if unit.device not in ids]
+        self._account.refused += [(unit, _quota(unit.device.site)) for unit in refused]
+        return [unit for unit in units if unit.device in ids]
 
     async def _part(self, kind: Kind, units: list[Received], ids: Mapping[DeviceKey, int]) -> OfKind | None:
         """Part the readings of a kind, but for devices beyond their site's quota; None where none is left."""
-        units = self._admitted(units, ids)
+        found = [ids.get(unit.device, 0) for unit in units]
+        if 0 in found:
+            units = self._admitted(units, ids)
+            found = [ids[unit.device] for unit in units]
         if not units:
             return None
-        device_ids = np.array([ids[unit.reading.device] for unit in units], np.int64)
+        device_ids = np.array(found, np.int64)
         newest_us = self._known.newest.of(device_ids)
         unknown = np.flatnonzero(newest_us == UNKNOWN_US)
         if unknown.size:
             rows = unknown.tolist()
-            found = await self._look_up_newest(kind, [units[row] for row in rows], device_ids[unknown])
-            newest_us[unknown] = [found[device_id] for device_id in device_ids[unknown].tolist()]
+            newest = await self._look_up_newest(kind, [units[row] for row in rows], device_ids[unknown])
+            newest_us[unknown] = [newest[device_id] for device_id in device_ids[unknown].tolist()]
         return part(kind, units, device_ids, newest_us)
 
     async def _look_up_newest(
@@ -147,7 +149,7 @@ class Flush:
         """The last stored time [us since 1970] of devices of which it is not known, by id."""
         first: dict[int, datetime] = {}
         for device_id, unit in zip(device_ids.tolist(), units, strict=True):
-            time = unit.reading.time
+            time = unit.time
             first[device_id] = min(time, first.get(device_id, time))
         newest = {device_id: time - _JUST_BEFORE for device_id, time in first.items()}
         since = {device_id: time for device_id, time in first.items() if device_id not in self._created}
@@ -277,12 +279,8 @@ def _by_kind(units: Sequence[Decoded]) -> dict[Kind, list[Received]]:
     found: dict[Kind, list[Received]] = {kind: [] for kind in Kind}
     for unit in units:
         if type(unit) is Received:
-            found[unit.reading.device.kind].append(unit)
+            found[unit.device.kind].append(unit)
     return {kind: received for kind, received in found.items() if received}
-
-
-def _device(unit: Received | StateUnit) -> DeviceKey:
-    return unit.change.device if isinstance(unit, StateUnit) else unit.reading.device
 
 
 def _quota(site: str) -> Rejection:

@@ -54,6 +54,6 @@ class Known:
 
     def forget(self, units: Iterable[Decoded]) -> None:
         """Somebody else wrote readings of these devices: look again what is there."""
-        ids = {self.ids.get(unit.reading.device, 0) for unit in units if isinstance(unit, Received)}
+        ids = {self.ids.get(unit.device, 0) for unit in units if isinstance(unit, Received)}
         device_ids = np.array(list(ids), np.int64)
         self.newest.learn(device_ids, np.full(len(ids), UNKNOWN_US))

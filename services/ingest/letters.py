@@ -20,7 +20,7 @@ class Letters:
         """The dead letter of a unit: of an element of an array, it holds that element."""
         message = unit.message
         if not isinstance(unit, Rejected):  # those say it already
-            rejection = of_element(rejection, unit.position)
+            rejection = rejection.of_element(unit.position)
         payload = self.payload(unit)
         length, digest = message.cut or (len(payload), sha256(payload).digest())
         if rejection.reason is Reason.TOO_LARGE:
@@ -43,12 +43,3 @@ class Letters:
         if id(message) not in self._elements:
             self._elements[id(message)] = elements(message.payload)
         return self._elements[id(message)][position]
-
-
-def of_element(rejection: Rejection, position: int | None) -> Rejection:
-    """The rejection, naming the element of an array that it is about."""
-    return (
-        rejection
-        if position is None
-        else Rejection(rejection.reason, f"Element {position}: {rejection.detail}")
-    )

@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 from services.domain.outcome import Outcome
 from services.domain.quantities import NAMES
-from services.domain.reading import Reading
-from services.ingest.status import Values, canonical, words_of
+from services.domain.reading import Reading, Values
+from services.ingest.status import canonical, words_of
 
 Cell = tuple[float | bool | None, str | None]
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import pairwise
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -16,7 +17,7 @@ import numpy as np
 from services.domain.ledger.hours import SECOND_US, BoolArray, IntArray
 from services.domain.outcome import Outcome, Reason
 from services.domain.quantities import Kind
-from services.domain.reading import Reading
+from services.domain.reading import Measured, Reading
 from services.ingest.merge import gained, merge
 from services.ingest.message import Received, Rejection
 from services.store.reading_columns import ReadingColumns, columns_of
@@ -37,7 +38,7 @@ class Suspect(NamedTuple):
     @property
     def key(self) -> Key:
         """Device id and time."""
-        return self.device_id, self.unit.reading.time
+        return self.device_id, self.unit.time
 
 
 @dataclass(slots=True)
@@ -46,8 +47,8 @@ class OfKind:
 
     kind: Kind
     units: list[Received]
-    readings: list[Reading]
-    """Of the units; those in order may still gain something."""
+    completed: dict[int, Reading]
+    """What those that other parts of the same reading joined became, by position."""
     device_ids: IntArray
     times_us: IntArray
     in_order: IntArray
@@ -63,11 +64,17 @@ class OfKind:
         if not chosen.size:
             return None
         rows = chosen.tolist()
-        received = [self.units[row].message.received_at for row in rows]
-        readings = [self.readings[row] for row in rows]
+        received_us = times_us([unit.message.received_at for unit in self.units])
+        readings: list[Measured] = [self.units[row] for row in rows]
+        if self.completed:
+            readings = [self.completed.get(row, self.units[row]) for row in rows]
         return columns_of(
-            self.kind, self.device_ids[chosen], self.times_us[chosen], times_us(received), readings
+            self.kind, self.device_ids[chosen], self.times_us[chosen], received_us[chosen], readings
         )
+
+    def reading(self, row: int) -> Reading:
+        """The reading at a position."""
+        return self.completed.get(row) or self.units[row].reading
 
     def newest(self) -> tuple[IntArray, IntArray]:
         """The devices of those in order, and the newest time of each."""
@@ -82,15 +89,14 @@ def part(kind: Kind, units: list[Received], device_ids: IntArray, newest_us: Int
     `newest_us` has, for each, the last stored time of its device, or an earlier instant after which nothing
     of it is stored.
     """
-    readings = [unit.reading for unit in units]
-    times = times_us([reading.time for reading in readings])
+    times = times_us([unit.time for unit in units])
     by_device = np.argsort(device_ids, kind="stable")
     in_order = _newer(device_ids[by_device], times[by_device], newest_us[by_device])
     suspects = np.sort(by_device[~in_order]).tolist()
     return OfKind(
         kind,
         units,
-        readings,
+        {},
         device_ids,
         times,
         by_device[in_order],
@@ -100,8 +106,12 @@ def part(kind: Kind, units: list[Received], device_ids: IntArray, newest_us: Int
 
 def times_us(times: Sequence[datetime]) -> IntArray:
     """Microseconds since 1970. A double holds seconds of this century to a quarter of one."""
-    seconds = np.array([time.timestamp() for time in times], np.float64)
-    return np.rint(seconds * SECOND_US).astype(np.int64)
+    # Messages that came together share one object.
+    changes = [row for row, (one, other) in enumerate(pairwise(times), 1) if one is not other]
+    first = np.array([0, *changes][: len(times)], np.int64)
+    seconds = np.array([times[row].timestamp() for row in first.tolist()], np.float64)
+    counts = np.diff(np.append(first, len(times)))
+    return np.repeat(np.rint(seconds * SECOND_US).astype(np.int64), counts)
 
 
 def _newer(device_ids: IntArray, times: IntArray, newest_us: IntArray) -> BoolArray:
@@ -149,12 +159,12 @@ class Meeting:
         devices = np.unique([suspect.device_id for suspect in part.suspects])
         rows = part.in_order[np.isin(part.device_ids[part.in_order], devices)]
         keys = zip(part.device_ids[rows].tolist(), rows.tolist(), strict=True)
-        self._rows = {(device_id, part.readings[row].time): row for device_id, row in keys}
+        self._rows = {(device_id, part.units[row].time): row for device_id, row in keys}
         self._asked = [suspect for suspect in part.suspects if suspect.key not in self._rows]
 
     def questions(self) -> ReadingColumns | None:
         """The readings for which the database must say what it has."""
-        asked = [(each.device_id, each.unit.reading) for each in self._asked]
+        asked = [(each.device_id, each.unit) for each in self._asked]
         return columns_by_device(self._part.kind, asked)
 
     def hold(self, stored: Stored) -> Met:
@@ -170,7 +180,7 @@ class Meeting:
                 met.duplicates.append(suspect.unit)
             elif key in self._rows:
                 row = self._rows[key]
-                self._part.readings[row] = self._meet(met, self._part.readings[row], suspect)
+                self._part.completed[row] = self._meet(met, self._part.reading(row), suspect)
             elif key in in_database:
                 before = updated.get(key, in_database[key])
                 after = self._meet(met, before, suspect)
@@ -199,7 +209,7 @@ class Meeting:
         return reading
 
 
-def columns_by_device(kind: Kind, readings: Sequence[tuple[int, Reading]]) -> ReadingColumns | None:
+def columns_by_device(kind: Kind, readings: Sequence[tuple[int, Measured]]) -> ReadingColumns | None:
     """The columns of readings by device id, where it does not matter when they were received."""
     if not readings:
         return None

@@ -7,9 +7,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from services.domain.quantities import NAMES, STATUS_CODES, STATUS_WORDS, Status
-from services.domain.reading import Reading
-
-Values = tuple[float | bool | None, ...]
+from services.domain.reading import Measured, Values
 
 _VALID: Final = str(Status.VALID)
 _CODES: Final[dict[str, int]] = {str(word): code for word, code in STATUS_CODES.items()}
@@ -40,7 +38,7 @@ def canonical(
     return 0, json.dumps(not_valid, sort_keys=True, separators=(",", ":"))
 
 
-def words_of(reading: Reading) -> dict[str, str]:
+def words_of(reading: Measured) -> dict[str, str]:
     """The word of every quantity that has one: the measured ones, and those of which only a word was sent."""
     names = NAMES[reading.device.kind]
     if reading.quantity_status is None:

@@ -12,15 +12,10 @@ from pydantic import ConfigDict, Field, TypeAdapter
 from typing_extensions import TypedDict
 
 from services.domain.quantities import QUANTITIES, STATUS_WORDS, Kind, Quantity
+from services.ingest.timestamps import RFC3339
 
 MAX_ELEMENTS: Final = 1000
 """Readings in one array (contract, section 2)."""
-
-# RFC 3339, section 5.6: date-time, where `T` and `Z` may be small and a blank may stand for `T`.
-RFC3339: Final = (
-    r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?"
-    r"([Zz]|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$"
-)
 
 Fields = dict[str, Any]
 """A validated reading: `ts`, `seq`, `status`, every quantity of the kind in order, then what is not known."""

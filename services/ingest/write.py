@@ -15,7 +15,6 @@ from services.domain.outcome import Reason
 from services.ingest.convert import keep
 from services.ingest.flush import Account, Flush
 from services.ingest.known import Known
-from services.ingest.letters import of_element
 from services.ingest.link import Link
 from services.ingest.message import Decoded, Rejected, Rejection
 from services.ingest.metrics import Metrics
@@ -144,7 +143,7 @@ class Writer:
     def _refused(self, unit: Decoded, error: psycopg.Error) -> Rejected:
         """This one is what the database does not take: it becomes a dead letter."""
         self._log.error("refused by the database", problem=explain(error), sqlstate=error.sqlstate)
-        return Rejected(of_element(blame(error), unit.position), unit.message, unit.position)
+        return Rejected(blame(error).of_element(unit.position), unit.message, unit.position)
 
 
 def _only_rejected(units: Sequence[Decoded]) -> bool:

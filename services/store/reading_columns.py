@@ -12,7 +12,7 @@ from psycopg import sql
 from services.domain.arrays import FloatArray
 from services.domain.ledger.hours import IntArray, from_us
 from services.domain.quantities import NAMES, QUANTITIES, Kind
-from services.domain.reading import Reading
+from services.domain.reading import Measured, Values
 from services.store.binary_copy import HEADER, TRAILER, Column, encode, floats, instants, integers, text
 from services.store.pool import Connection
 from services.store.schema import FIXED_COLUMNS, reading_columns, reading_table
@@ -40,7 +40,7 @@ class ReadingColumns(NamedTuple):
     """Device time, microseconds since 1970."""
     received_us: IntArray
     """When it was received, microseconds since 1970."""
-    readings: Sequence[Reading]
+    readings: Sequence[Measured]
     statuses: IntArray
     has_words: bool
     """Whether any has a status by quantity, or fields that the contract does not know."""
@@ -49,24 +49,24 @@ class ReadingColumns(NamedTuple):
 
 
 def columns_of(
-    kind: Kind, device_ids: IntArray, times_us: IntArray, received_us: IntArray, readings: Sequence[Reading]
+    kind: Kind, device_ids: IntArray, times_us: IntArray, received_us: IntArray, readings: Sequence[Measured]
 ) -> ReadingColumns:
     """The columns of one or more readings; their times are given, as they are known already."""
-    _, _, _, rows, statuses, quantity_statuses, extras = zip(*readings, strict=True)
-    rows_with_words = 2 * len(readings) - quantity_statuses.count(None) - extras.count(None)
+    quantity_statuses = [each.quantity_status for each in readings]
+    extras = [each.extra for each in readings]
     return ReadingColumns(
         kind,
         device_ids,
         times_us,
         received_us,
         readings,
-        np.fromiter(statuses, np.int64, len(readings)),
-        rows_with_words > 0,
-        _matrix(rows, len(NAMES[kind])),
+        np.fromiter([each.status for each in readings], np.int64, len(readings)),
+        quantity_statuses.count(None) + extras.count(None) < 2 * len(readings),
+        _matrix([each.values for each in readings], len(NAMES[kind])),
     )
 
 
-def _matrix(rows: Sequence[tuple[float | bool | None, ...]], quantities: int) -> FloatArray:
+def _matrix(rows: Sequence[Values], quantities: int) -> FloatArray:
     matrix = np.full((len(rows), quantities + 1), np.nan, order="F")
     for number, column in enumerate(zip(*rows, strict=True)):
         try:
@@ -124,17 +124,16 @@ async def copy_columns(
 
 def _row(columns: ReadingColumns, row: int) -> tuple[Any, ...]:
     """One row, in the order of `schema.reading_columns`."""
-    _, _, seq, values, status, quantity_status, extra = columns.readings[row]
-    time, received_at = from_us(int(columns.times_us[row])), from_us(int(columns.received_us[row]))
+    reading = columns.readings[row]
     return (
         int(columns.device_ids[row]),
-        time,
-        received_at,
-        seq,
-        status,
-        quantity_status,
-        extra,
-        *values,
+        reading.time,
+        from_us(int(columns.received_us[row])),
+        reading.seq,
+        reading.status,
+        reading.quantity_status,
+        reading.extra,
+        *reading.values,
     )
 
 

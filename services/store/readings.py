@@ -16,7 +16,7 @@ from psycopg import sql
 
 from services.domain.ledger.hours import DAY_US, IntArray, from_us
 from services.domain.quantities import NAMES, QUANTITIES, STATUS_CODES, Kind, Status, quantity
-from services.domain.reading import Reading
+from services.domain.reading import Measured, Reading
 from services.store.binary_copy import HEADER, TRAILER, fields_row, integer_array
 from services.store.pool import Connection
 from services.store.reading_columns import ReadingColumns, copy_columns
@@ -161,7 +161,7 @@ async def compare_readings(connection: Connection, columns: ReadingColumns) -> S
     return Stored(frozenset(same), different)
 
 
-def _stored(key: Reading, *row: Any) -> Reading:
+def _stored(key: Measured, *row: Any) -> Reading:
     """The stored reading of the same device and time."""
     seq, status, quantity_status, extra, *values = row
     return Reading(key.device, key.time, seq, tuple(values), status, quantity_status, extra)

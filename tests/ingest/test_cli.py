@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import typer
+from msgspec.structs import replace
 
 from services.cli.deadletters import since_when
 from tests.ingest.conftest import Database, ago
@@ -75,7 +76,7 @@ def test_check_tells_what_ingest_would_do_and_stores_nothing(database_url: str, 
     apply(database_url, registry())
     times = [ago(60), ago(30)]
     written(
-        database_url, [message("site", {"ts": times[0], "power_kw": 1}, "main")._replace(received_at=_now())]
+        database_url, [replace(message("site", {"ts": times[0], "power_kw": 1}, "main"), received_at=_now())]
     )
     before = (database.totals(), database.rows("SELECT * FROM core.device"))
     payload = [
@@ -119,7 +120,7 @@ def test_deadletters_are_listed_and_counted(database_url: str) -> None:
     written(
         database_url,
         [message("site", b"\x1b[2J\xff"), message("site", {"ts": 1}), message("site", {"ts": 2})],
-        [message("site", {"ts": 3})._replace(received_at=_now())],
+        [replace(message("site", {"ts": 3}), received_at=_now())],
     )
     done = carbonflow("deadletters", "list", "--json", database_url=database_url)
     assert done.returncode == 0
@@ -151,7 +152,7 @@ def test_deadletters_are_found_by_site_topic_and_time(database_url: str) -> None
     written(
         database_url,
         [message("site", b"{"), message("site", b"[", "m2"), message("other", b"{"), message("site", b"}")],
-        [message("other", {"ts": 1}, "m2")._replace(received_at=recent)],
+        [replace(message("other", {"ts": 1}, "m2"), received_at=recent)],
     )
 
     def listed(*arguments: str) -> dict[str, Any]:

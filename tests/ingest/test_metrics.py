@@ -21,7 +21,7 @@ DEVICE = DeviceKey("site", Kind.METER, "m1")
 def reading(received_s: float, measured_s: float) -> Received:
     """Received and measured so many seconds before NOW."""
     message = Message("t", b"{}", 1, NOW - timedelta(seconds=received_s))
-    return Received(Reading(DEVICE, NOW - timedelta(seconds=measured_s), None, (1.0,)), message, None)
+    return Received(*Reading(DEVICE, NOW - timedelta(seconds=measured_s), None, (1.0,)), message, None)
 
 
 def rejected(received_s: float) -> Rejected:

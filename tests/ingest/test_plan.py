@@ -22,7 +22,7 @@ NOTHING = (None,) * len(NAMES[Kind.METER])
 
 def received(device_id: int, time: datetime) -> Received:
     key = DeviceKey("site", Kind.METER, f"m{device_id}")
-    return Received(Reading(key, time, None, NOTHING), Message("topic", b"", 1, time), None)
+    return Received(*Reading(key, time, None, NOTHING), Message("topic", b"", 1, time), None)
 
 
 @given(

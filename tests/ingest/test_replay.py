@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 import psycopg
+from msgspec.structs import replace
 
 from services.ingest.replay import Replayed, replay_letter
 from services.store.pool import connect
@@ -90,7 +91,7 @@ def test_what_is_stored_today_is_marked_and_the_rest_stays(database_url: str, da
 
 def test_what_was_stored_meanwhile_is_a_duplicate(database_url: str, database: Database) -> None:
     written(database_url, [message("site", OLD)])
-    written(database_url, [message("site", OLD)._replace(received_at=NOW - timedelta(days=2000))])
+    written(database_url, [replace(message("site", OLD), received_at=NOW - timedelta(days=2000))])
     found = replay(database_url, too_old_days=4000)["letters"]
     assert [(letter["stored"], letter["duplicate"]) for letter in found] == [(0, 1)]
     assert all(replayed for _, replayed, _ in letters(database).values())

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from services.ingest.arrival import Endurance, Rate, messages_of, minutes_left
 from services.ingest.batch import Batch
@@ -173,7 +174,7 @@ def test_large_messages_are_cut_into_chunks(tmp_path: Path) -> None:
 
 def noise(number: int) -> Message:
     """A message of 200 kB that cannot be packed."""
-    return message(number)._replace(payload=Random(number).randbytes(200_000))
+    return replace(message(number), payload=Random(number).randbytes(200_000))
 
 
 def test_a_full_journal_takes_more_as_it_empties(tmp_path: Path) -> None:
@@ -264,7 +265,7 @@ def test_what_is_no_packed_messages_is_said(body: bytes) -> None:
 def test_messages_of_units() -> None:
     decoder = Decoder(Limits(too_old_s=86_400, future_s=300))
     text = f'{{"ts":"{NOW.isoformat()}","power_kw":1}}'
-    sent = [message(0)._replace(payload=each.encode()) for each in (f"[{text},7,{text}]", text, "{")]
+    sent = [replace(message(0), payload=each.encode()) for each in (f"[{text},7,{text}]", text, "{")]
     assert messages_of([unit for each in sent for unit in decoder.decode(each)]) == sent
 
 

@@ -14,6 +14,7 @@ import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from services.ingest import flush
 from services.ingest.decode import Decoder
@@ -298,7 +299,7 @@ def test_a_state_the_database_refuses_is_a_dead_letter(database_url: str, databa
 
 def test_states_are_guarded_by_time(database_url: str, database: Database) -> None:
     def said(state: bytes, second: int) -> Message:
-        return message("site", state, "m1/state")._replace(received_at=NOW + timedelta(seconds=second))
+        return replace(message("site", state, "m1/state"), received_at=NOW + timedelta(seconds=second))
 
     written(database_url, [said(b"online", 0), said(b"offline", 1)], [said(b"online", -5)])
     assert database.rows("SELECT state, state_at FROM core.device") == [

@@ -10,6 +10,7 @@ from contextlib import closing
 from datetime import timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from services.ingest.message import Message
 from tests.ingest.conftest import Database
@@ -34,7 +35,7 @@ def test_a_limit_that_passes_between_two_deliveries(
     first: Callable[[str], Message], database_url: str, site_id: str
 ) -> None:
     delivered = first(site_id)
-    again = delivered._replace(received_at=NOW + timedelta(seconds=5))
+    again = replace(delivered, received_at=NOW + timedelta(seconds=5), redelivered=True)
     written(database_url, [delivered], [again])
     with closing(Database(database_url)) as database:
         totals = database.totals()
