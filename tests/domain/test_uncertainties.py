@@ -10,9 +10,11 @@ import pytest
 from services.domain.factors import FactorBook
 from services.domain.registry.diff import refusals, touched
 from services.domain.registry.model import Registry
+from services.domain.registry.parse import parse
 from services.domain.registry.projection import device_key
-from tests.domain.conftest import NOW, one, registry_of
+from tests.domain.conftest import NOW, ROOT, by_source, one, registry_of
 
+DEMO = ROOT / "deploy" / "demo" / "registry.yaml"
 GAS: dict[str, Any] = {
     "quantity": "volume_nm3",
     "factor_set": "CN_NDRC_2.1",
@@ -121,3 +123,10 @@ def test_a_change_of_what_is_stated_reopens_hours_and_needs_its_date() -> None:
     ):
         assert touched(before, after) == {device: since}
         assert len(refusals(before, after, {device: NOW})) == 1
+
+
+def test_the_demo_states_what_every_source_needs(book: FactorBook) -> None:
+    registry = parse(DEMO.read_text(encoding="utf-8"), DEMO.name).registry
+    for source, conversion in by_source(registry, book).items():
+        assert conversion.activity_uncertainty_pct is not None, source
+        assert conversion.factor_uncertainty_pct is not None, source
