@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help setup demo test check bench torture clean
+.PHONY: help setup demo test check bench torture poison clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -28,6 +28,9 @@ bench: setup ## Measure speed, latency and memory beside references, or only NAM
 torture: setup ## Kill everything at random for SECONDS=60 (KILLS=100 at least) and show that nothing is lost
 	@$(BIN)/python -m tests.torture $(if $(SECONDS),--seconds $(SECONDS)) $(if $(KILLS),--kills $(KILLS)) \
 		$(if $(SEED),--seed $(SEED)) $(if $(BROKER_KILLS),--broker-kills $(BROKER_KILLS))
+
+poison: setup ## Send COUNT=100000 payloads that no device should send, and show what becomes of each
+	@$(BIN)/python -m tests.poison $(if $(COUNT),--count $(COUNT)) $(if $(SEED),--seed $(SEED))
 
 clean: ## Stop what this clone started; remove .venv, .local and caches
 	@$(PYTHON) -B deploy/bootstrap.py clean
