@@ -40,10 +40,9 @@ def shared_sum_pct(amounts: FloatArray, parts_pct: FloatArray) -> FloatArray:
 def grouped_sum_pct(amounts: FloatArray, parts_pct: FloatArray, groups: npt.NDArray[np.int64]) -> FloatArray:
     """U of a sum along the last axis: within a group the values err together, from group to group they are
     independent. `groups` numbers the values' groups from 0."""
-    size = int(groups.max(initial=-1)) + 1
-    members = groups[:, None] == np.arange(size)
-    # Not a matrix product: there an unknown value of one group would make all of them unknown.
-    widths = np.sum(np.where(members, (amounts * parts_pct)[..., None], 0.0), axis=-2)
+    order = np.argsort(groups, kind="stable")
+    begins = np.flatnonzero(np.diff(groups[order], prepend=-1))
+    widths = np.add.reduceat((amounts * parts_pct)[..., order], begins, axis=-1)
     return _relative(np.sqrt(np.sum(np.square(widths), axis=-1)), amounts)
 
 
@@ -117,10 +116,17 @@ def groups(keys: Sequence[Sequence[Hashable]]) -> npt.NDArray[np.int64]:
 
     Rather too many than too few err together: the sum is then rather too uncertain than too certain.
     """
-    number = list(range(len(keys)))
+    parent = list(range(len(keys)))
+
+    def root(index: int) -> int:
+        while parent[index] != index:
+            parent[index] = parent[parent[index]]
+            index = parent[index]
+        return index
+
     first: dict[Hashable, int] = {}
     for index, of_index in enumerate(keys):
         for key in of_index:
-            old, new = number[index], number[first.setdefault(key, index)]
-            number = [new if each == old else each for each in number]
-    return np.unique(np.array(number, np.int64), return_inverse=True)[1].astype(np.int64)
+            parent[root(index)] = root(first.setdefault(key, index))
+    roots = np.array([root(index) for index in range(len(keys))], np.int64)
+    return np.unique(roots, return_inverse=True)[1].astype(np.int64)
