@@ -13,6 +13,7 @@ from psycopg.errors import CheckViolation, NumericValueOutOfRange, UniqueViolati
 
 from services.domain.outcome import Reason
 from services.ingest.convert import keep
+from services.ingest.extras import ExtraBudget
 from services.ingest.flush import Account, Flush
 from services.ingest.known import Known
 from services.ingest.link import Link
@@ -55,6 +56,7 @@ class Writer:
         reference: Reference,
         metrics: Metrics,
         backoff: Backoff,
+        extras: ExtraBudget | None = None,
     ) -> None:
         self._link = link
         self._client = client
@@ -62,6 +64,7 @@ class Writer:
         self._reference = reference
         self._metrics = metrics
         self._backoff = backoff
+        self._extras = extras
         self._log = structlog.get_logger("write")
         self._failing_since = 0.0
         self.results = Results()
@@ -74,6 +77,8 @@ class Writer:
 
         Raises DatabaseAwayError once the database has been away for too long; without `patience`: never.
         """
+        if self._extras is not None:
+            units = self._extras.within(units)
         todo = [units] if units else []
         while todo:
             part = todo.pop()
