@@ -1,7 +1,7 @@
 """How much of the fields that the contract does not know is kept in an hour: they cannot fill the disk.
 
-A reading's own limit is the decoder's. Beyond the budget of its site, or of all sites, a reading is stored with
-only the size of what was dropped.
+A reading's own limit is the decoder's. Beyond the budget of its site, or of all sites, a reading is stored
+with only the size of what was dropped.
 """
 
 from __future__ import annotations
