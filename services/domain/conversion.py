@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import MAXYEAR, MINYEAR, UTC, date, datetime, time
+from itertools import chain
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -14,9 +15,10 @@ from services.domain.activity import Activity, Use, quantity_of
 from services.domain.emission_factor import EmissionFactor
 from services.domain.factors import FactorBook, Found
 from services.domain.formulas import Formula
-from services.domain.methods import cems_source, electricity, fuel, heat_source, mass_balance
+from services.domain.methods import cems_source, electricity, fuel, heat_source, market, mass_balance
 from services.domain.quantities import Kind
 from services.domain.reading import DeviceKey
+from services.domain.registry.facts import bases_of
 from services.domain.registry.model import (
     Device,
     DeviceFacts,
@@ -102,7 +104,7 @@ def compile_conversions(
 def _of_site(site_id: str, site: Site, factors: FactorBook, at: datetime) -> Iterator[Conversion]:
     for member in members(site, factors, at):
         counted, factor = convert(member.use, member.streams)
-        yield _conversion(site_id, member, counted, factor)
+        yield from _bases(site_id, member, counted, factor, factors, at)
 
 
 class Member(NamedTuple):
@@ -202,7 +204,7 @@ def _conversion(site_id: str, member: Member, counted: Activity, factor: Emissio
         source=SourceKey(site_id, member.source),
         device=device_key(site_id, member.device),
         method=source.method,
-        basis="location" if source.method is Method.ELECTRICITY else None,
+        basis=None,
         carrier=source.carrier,
         area=facts.area,
         in_total=bool(facts.in_total),
@@ -219,6 +221,21 @@ def _conversion(site_id: str, member: Member, counted: Activity, factor: Emissio
         activity_uncertainty_pct=uncertainties.activity_pct(member.use, counted.formula),
         factor_uncertainty_pct=uncertainties.factor_pct(member.use, member.streams),
     )
+
+
+def _bases(
+    site_id: str, member: Member, counted: Activity, factor: EmissionFactor, factors: FactorBook, at: datetime
+) -> Iterator[Conversion]:
+    """The conversion on each of its bases, of which the first may count in a total."""
+    use = member.use
+    conversion = _conversion(site_id, member, counted, factor)
+    for index, basis in enumerate(bases_of(use.source, use.facts)):
+        in_total = conversion.in_total and index == 0
+        on_basis = replace(conversion, basis=basis, in_total=in_total)
+        if basis == "market" and counted.missing_reason is None:
+            of_market = market.convert(use, factors, at)
+            on_basis = replace(on_basis, factor=of_market, factor_uncertainty_pct=None)
+        yield on_basis
 
 
 def lasts(ended: datetime | None, at: datetime) -> bool:
@@ -257,3 +274,6 @@ def _registry_points(site: Site) -> Iterable[datetime]:
             yield each.ended.astimezone(UTC)
         for facts in each.facts:
             yield facts.from_.astimezone(UTC)
+    for contract in chain.from_iterable(source.contracts for source in site.sources.values()):
+        yield contract.from_.astimezone(UTC)
+        yield contract.until.astimezone(UTC)

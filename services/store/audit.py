@@ -98,13 +98,14 @@ WHERE basis IS DISTINCT FROM 'market' GROUP BY site, source, method ORDER BY sit
 _BACKLOG = "SELECT (SELECT count(*) FROM core.dirty) + (SELECT count(*) FROM core.dirty_range)"
 
 _NOW = """
-SELECT l.site, l.source, l.scope, l.method, l.in_total, l.co2_kg_per_h, l.age_s, d.co2_kg
+SELECT l.site, l.source || CASE l.basis WHEN 'market' THEN ' (market)' ELSE '' END, l.scope, l.method,
+    l.in_total, l.co2_kg_per_h, l.age_s, d.co2_kg
 FROM api.emissions_live l
 JOIN core.site t USING (site)
 LEFT JOIN api.emissions_daily d
     ON d.site = l.site AND d.source = l.source AND d.basis IS NOT DISTINCT FROM l.basis
     AND d.day = (now() AT TIME ZONE t.timezone)::date
-ORDER BY l.site, l.scope, l.source"""
+ORDER BY l.site, l.scope, l.source, l.basis"""
 
 _ENERGY_TODAY = """
 SELECT e.site, sum(e.energy_kwh) FROM api.energy_hourly e

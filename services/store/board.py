@@ -67,7 +67,7 @@ async def live(connection: Connection, site: str | None = None) -> list[rows.Liv
         FROM api.emissions_live l
         JOIN api.sources s USING (site, source)
         WHERE %s::text IS NULL OR l.site = %s
-        ORDER BY l.site, l.in_total DESC, l.scope, l.source
+        ORDER BY l.site, l.in_total DESC, l.scope, l.source, l.basis
         """,
         [site, site],
     )

@@ -37,7 +37,7 @@ class LiveRow(Row):
     source: str
     name: str
     scope: int
-    basis: str | None = Field(description="`location` for electricity, else null")
+    basis: str | None = Field(description="`location` or `market` for electricity, else null")
     method: str
     carrier: str
     co2_kg_per_h: Number = Field(description="kg CO2/h; null where unknown or a device is silent")

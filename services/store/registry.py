@@ -12,8 +12,9 @@ from typing import Any, Final, NamedTuple
 from services.domain.conversion import SourceKey
 from services.domain.quantities import Kind
 from services.domain.reading import DeviceKey
-from services.domain.registry.diff import Change, Computed, differences, notices, refusals, touched
+from services.domain.registry.diff import Change, Computed, differences, refusals, touched
 from services.domain.registry.model import Registry
+from services.domain.registry.notices import notices
 from services.domain.registry.problems import Problem, told
 from services.domain.registry.projection import (
     device_periods,
@@ -259,7 +260,8 @@ async def _write_sources(connection: Connection, registry: Registry) -> None:
     async with (
         connection.cursor() as cursor,
         cursor.copy(
-            "COPY core.source_period (source_id, valid_from, valid_to, area, device_ids, in_total) FROM STDIN"
+            "COPY core.source_period (source_id, valid_from, valid_to, area, device_ids, in_total, bases) "
+            "FROM STDIN"
         ) as copy,
     ):
         for period in source_periods(registry):
@@ -271,6 +273,7 @@ async def _write_sources(connection: Connection, registry: Registry) -> None:
                     period.area,
                     [devices[device] for device in period.devices],
                     period.in_total,
+                    [basis or "none" for basis in period.bases],
                 )
             )
 

@@ -143,8 +143,9 @@ def demo() -> Registry:
 
 
 def by_source(registry: Registry, book: FactorBook, at: datetime = NOW) -> dict[SourceKey, Conversion]:
+    """Of two bases the first, which may count in a total."""
     found = compile_conversions(registry, book, at)
-    return {each.source: each for conversions in found.values() for each in conversions}
+    return {each.source: each for conversions in found.values() for each in reversed(conversions)}
 
 
 def rate_of(conversion: Conversion, x: float, *, live: bool = True, **inputs: float) -> float:

@@ -18,8 +18,9 @@ from services.domain.factors import FactorBook, Found
 from services.domain.laboratory import Sample, as_received, ncv_as_received
 from services.domain.methods import cems, heat, part75
 from services.domain.methods.fuel_factor import emission_factor
+from services.domain.methods.market import market_factor, share_of
 from services.domain.methods.mass_balance import PRINTED, STOICHIOMETRIC
-from services.domain.registry.model import BaseState, FuelProperties, LabBasis, PetroleumGroup
+from services.domain.registry.model import BaseState, Contract, FuelProperties, LabBasis, PetroleumGroup
 from services.domain.uncertainty import Summand, product_pct, total
 
 PAGE = Path(__file__).resolve().parents[2] / "docs/methods.md"
@@ -120,6 +121,33 @@ def _electricity(given: Example, book: FactorBook) -> Computed:
         "factor": found.factor.name,
         "provisional": "yes" if found.provisional else "no",
         "kg_co2": found.factor.co2_kg_per_unit * float(given["energy_kwh"]),
+    }
+
+
+def _market(given: Example, book: FactorBook) -> Computed:
+    fuel = given["residual"].partition("/")[2]
+    rest = book.find("CN_MEE_NATIONAL", fuel, "CN", date.fromisoformat(given["date"]))
+    assert isinstance(rest, Found)
+    contract = Contract.model_validate(
+        {
+            "contract": "PPA",
+            "from": "2026-01-01T00:00:00Z",
+            "until": "2027-01-01T00:00:00Z",
+            "kwh": float(given["certificates_kwh"]),
+            "of_kwh": float(given["purchase_kwh"]),
+            "co2_kg_per_kwh": 0,
+            "certificate": "GEC",
+            "document": "binder",
+        }
+    )
+    bare = contract.model_copy(update={"certificate": None})
+    kwh = float(given["energy_kwh"])
+    shown, unshown = (market_factor([each], None, rest, None) for each in (contract, bare))
+    return {
+        "share": share_of(contract),
+        "residual": rest.factor.name,
+        "kg_co2": kwh * shown.co2_kg_per_unit,
+        "without_certificate_kg_co2": kwh * unshown.co2_kg_per_unit,
     }
 
 
@@ -232,6 +260,7 @@ CASES: Final[Mapping[str, Callable[[Example, FactorBook], Computed]]] = MappingP
         "fuel": _fuel,
         "laboratory": _laboratory,
         "electricity": _electricity,
+        "market basis": _market,
         "steam": _steam,
         "wet steam and condensate": _wet_steam,
         "hot water": _hot_water,

@@ -134,3 +134,38 @@ def test_a_closed_loop_by_where_its_meter_sits(position: str, gj: float) -> None
     loop = {"pressure_kpa": 600.0, "temperature_c": 95.0, "return_temperature_c": 70.0}
     found = agree(registry, steady(FLOW, "volume_m3", 100.0, **loop))
     assert found["none"] == pytest.approx(gj * 110.0, abs=2e-3)
+
+
+METER = DeviceKey("s", Kind.METER, "m")
+GRID: dict[str, Any] = {
+    "scope": 2,
+    "method": "electricity",
+    "carrier": "electricity",
+    "devices": ["meter/m"],
+    "quantity": "energy_import_kwh",
+    "factor_set": "CN_MEE_PROVINCE",
+    "market": {
+        "factor_set": "CN_MEE_NATIONAL",
+        "factor_fuel": "electricity_national_excl_market_nonfossil",
+        "region": "CN",
+    },
+    "contracts": [
+        {
+            "contract": "PPA",
+            "from": "2020-01-01T00:00:00Z",
+            "until": "2040-01-01T00:00:00Z",
+            "share": 0.4,
+            "co2_kg_per_kwh": 0,
+            "certificate": "GEC",
+            "document": "binder",
+        }
+    ],
+}
+
+
+@pytest.mark.parametrize("gauges", [{}, {"power_kw": 500.0}])
+def test_electricity_on_both_bases(gauges: dict[str, float]) -> None:
+    registry = world({"meter/m": {}}, GRID)
+    found = agree(registry, steady(METER, "energy_import_kwh", 500.0, **gauges))
+    location, market = (500 * factor for factor in (0.5737, 0.6 * 0.6096))
+    assert found == {"location": pytest.approx(location), "market": pytest.approx(market)}

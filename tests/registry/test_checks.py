@@ -269,9 +269,95 @@ def test_nothing_counts_twice_in_the_total(
     assert faults(small + apart, factors) == ()
 
 
-def test_what_is_fed_back_is_another_flow(small: str, factors: dict[str, set[str]]) -> None:
-    facts = "devices: [meter/main], quantity: energy_export_kwh, factor_set: GRID, in_total: true"
-    assert faults(small + source("sold", 2, "electricity", "electricity", facts), factors) == ()
+def test_what_is_fed_back_is_no_purchase_of_the_total(small: str, factors: dict[str, set[str]]) -> None:
+    facts = "devices: [meter/main], quantity: energy_export_kwh, factor_set: GRID, in_total: false"
+    text = small + source("sold", 2, "electricity", "electricity", facts)
+    assert faults(text, factors) == ()
+    [problem] = faults(text.replace("GRID, in_total: false", "GRID, in_total: true"), factors)
+    assert "that is no purchase" in problem.message
+
+
+GREEN = "contract: PPA, from: 2025-01-01, until: 2026-01-01, co2_kg_per_kwh: 0"
+SHOWN = "certificate: GEC-1, document: binder"
+SUPPLIER = "market: {supplier_co2_kg_per_kwh: 0.4, document: letter}"
+
+
+@pytest.mark.parametrize(
+    ("contracts", "facts", "words", "warning"),
+    [
+        ([f"{GREEN}, share: 0.4, {SHOWN}"], SUPPLIER, None, False),
+        ([f"{GREEN}, kwh: 5, of_kwh: 10, {SHOWN}"], "market: {factor_set: GRID}", None, False),
+        ([], SUPPLIER, None, False),
+        ([], f"{SUPPLIER}, total_basis: market", None, False),
+        ([], "total_basis: market", "neither `contracts` nor `market`", False),
+        ([], "market: {}", "names no factor for what contracts do not cover", True),
+        ([], "market: {factor_set: GIRD}", "is GIRD, which is not known", False),
+        ([], "market: {supplier_co2_kg_per_kwh: 0.4}", "without its `document`", False),
+        ([], "market: {supplier_co2_kg_per_kwh: 0, document: d}", "greater than 0", False),
+        ([], "market: {residual: 0.4}", "is no known key", False),
+        (
+            [],
+            "market: {supplier_co2_kg_per_kwh: 0.4, document: d, factor_set: GRID}",
+            "the rest has one factor",
+            False,
+        ),
+        ([f"{GREEN}, share: 0.4, document: d"], SUPPLIER, "names no `certificate`", True),
+        ([f"{GREEN}, share: 0.4, certificate: c"], SUPPLIER, "names no `document`", True),
+        ([f"{GREEN}, {SHOWN}"], SUPPLIER, "either `share`, or `kwh`", False),
+        ([f"{GREEN}, share: 0.4, kwh: 5, of_kwh: 10, {SHOWN}"], SUPPLIER, "either `share`, or `kwh`", False),
+        ([f"{GREEN}, kwh: 5, {SHOWN}"], SUPPLIER, "`kwh` without `of_kwh`", False),
+        ([f"{GREEN}, kwh: 15, of_kwh: 10, {SHOWN}"], SUPPLIER, "more than was purchased", True),
+        ([f"{GREEN}, share: 0.7, {SHOWN}"] * 2, SUPPLIER, "twice: remove one", False),
+        (
+            [f"{GREEN}, share: 0.7, {SHOWN}", f"{GREEN}, share: 0.7, {SHOWN}".replace("PPA", "B")],
+            SUPPLIER,
+            "together cover 1.4 times",
+            False,
+        ),
+        (
+            [f"{GREEN}, share: 0.4, {SHOWN}".replace("until: 2026", "until: 2025")],
+            SUPPLIER,
+            "is not after `from`",
+            False,
+        ),
+        ([f"{GREEN}, share: 0.4, {SHOWN}".replace("2026-01-01", "2026-13-01")], SUPPLIER, "no time", False),
+        ([f"{GREEN}, share: 0.4, {SHOWN}".replace("until", "till")], SUPPLIER, "till", False),
+    ],
+)
+def test_contracts_of_electricity(
+    small: str,
+    factors: dict[str, set[str]],
+    contracts: list[str],
+    facts: str,
+    words: str | None,
+    warning: bool,
+) -> None:
+    listed = "".join(f"          - {{{each}}}\n" for each in contracts)
+    head = f"        contracts:\n{listed}        facts:\n" if contracts else "        facts:\n"
+    text = changed(
+        small,
+        "        facts:\n          - from: 2024-01-01\n            area: hall\n            dev",
+        head + "          - from: 2024-01-01\n            area: hall\n            dev",
+    )
+    text = changed(
+        text,
+        "            factor_set: GRID\n",
+        f"            factor_set: GRID\n            {facts}\n".replace(
+            ", total_basis", "\n            total_basis"
+        ),
+    )
+    found = faults(text, factors)
+    messages = [f"{problem} {problem.message}" for problem in found if problem.warning == warning]
+    if words is None:
+        assert found == ()
+    else:
+        assert any(words in message for message in messages), found
+
+
+def test_contracts_are_of_electricity_only(small: str, factors: dict[str, set[str]]) -> None:
+    listed = f"        contracts: [{{{GREEN}, share: 0.4, {SHOWN}}}]\n"
+    [problem] = faults(changed(small, "        carrier: coal\n", f"        carrier: coal\n{listed}"), factors)
+    assert "only on electricity" in problem.message
 
 
 def test_a_main_meter_and_its_submeter_in_one_source_count_twice(

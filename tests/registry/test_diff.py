@@ -8,8 +8,9 @@ import pytest
 
 from services.domain.quantities import Kind
 from services.domain.reading import DeviceKey
-from services.domain.registry.diff import BEGINNING, Change, differences, notices, refusals, touched
+from services.domain.registry.diff import BEGINNING, Change, differences, refusals, touched
 from services.domain.registry.model import Registry
+from services.domain.registry.notices import notices
 from services.domain.registry.parse import parse
 from services.domain.registry.problems import place_text
 
@@ -221,3 +222,40 @@ def test_a_sites_facts_touch_all_of_its_devices(small: str, registry: Registry) 
     found = touched(registry, edited(small, ("region: DE", "region: FR")))
     assert len(found) == 5
     assert set(found.values()) == {BEGINNING}
+
+
+PPA = "{contract: PPA, from: 2026-01-01, until: 2027-01-01, share: 0.4, co2_kg_per_kwh: 0%s}"
+D2026 = datetime(2025, 12, 31, 23, tzinfo=UTC)
+
+
+def with_contracts(small: str, *contracts: str) -> Registry:
+    return edited(
+        small,
+        (
+            "        carrier: electricity\n        facts",
+            f"        carrier: electricity\n        contracts: [{', '.join(contracts)}]\n        facts",
+        ),
+    )
+
+
+def test_contracts_may_be_put_right_and_touch_what_they_cover(small: str, registry: Registry) -> None:
+    bare = with_contracts(small, PPA % "")
+    shown = with_contracts(small, PPA % ", certificate: c, document: d")
+    assert shown_places(bare, shown) == ["certificate", "document"]
+    assert refusals(bare, shown, COMPUTED) == []
+    assert touched(bare, shown) == {MAIN: D2026, SUB: D2026}
+    assert notices(bare, shown) == []
+    # With the first contract the source has another basis, from its beginning on.
+    assert touched(registry, bare) == {MAIN: D2024, SUB: D2024}
+    [notice] = notices(shown, registry)
+    assert "no longer has contract PPA from 2026-01-01 on" in notice.message
+    assert notice.warning
+    two = with_contracts(small, PPA % "", (PPA % "").replace("PPA", "B").replace("from: 2026", "from: 2025"))
+    assert touched(bare, two) == {MAIN: D2025, SUB: D2025}
+
+
+def shown_places(old: Registry, new: Registry) -> list[str]:
+    changes = differences(old, new)
+    assert {change.place[:5] for change in changes} == {("sites", "works", "sources", "power", "contracts")}
+    assert {change.place[5] for change in changes} == {"PPA 2026-01-01"}
+    return [str(change.place[6]) for change in changes]

@@ -160,6 +160,18 @@ def test_rows_outside_the_total_are_shown_but_not_summed() -> None:
     assert {part.of for each in card.emission_hours for part in each.parts} == {"coal"}
 
 
+@pytest.mark.parametrize("counted", ["location", "market"])
+def test_of_two_bases_the_one_in_the_total_is_shown_and_the_other_beside_it(counted: str) -> None:
+    live = [
+        rate("power", kg_per_h, in_total=basis == counted).model_copy(update={"basis": basis})
+        for basis, kg_per_h in (("location", 57.0), ("market", 30.0))
+    ]
+    live.sort(key=lambda row: not row.in_total)  # as `board.live` orders them
+    [card] = board([source("power")], live).cards
+    assert (card.lines[0].live, card.lines[0].other_basis) == tuple(live)
+    assert card.now.kg_per_h == live[0].co2_kg_per_h
+
+
 def test_energy_of_today_by_carrier() -> None:
     card = board(
         [], carriers=[energy("natural_gas", MIDNIGHT, 7.0), energy("electricity", MIDNIGHT, 5.0)]

@@ -91,6 +91,8 @@ class SourceLine:
     """The factor's data year is over: a newer factor will restate the numbers."""
     comparison: Comparison | None
     """With the other route of the same emission, where the registry names one."""
+    other_basis: LiveRow | None
+    """Of electricity counted by place and by market: the one that is in no total."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,7 +254,8 @@ def _lines(
     midnight: datetime,
     now: datetime,
 ) -> tuple[SourceLine, ...]:
-    rates = {each.source: each for each in live}
+    # Of two bases the one that counts in a total is first, else the place's.
+    rates = {each.source: each for each in reversed(live)}
     hours: dict[str, list[SourceHourRow]] = defaultdict(list)
     for row in emissions:
         hours[row.source].append(row)
@@ -264,9 +267,14 @@ def _lines(
             today=_sum_today(_by_source(hours[source.source]), [source.source], midnight, now),
             factor_outdated=_is_outdated(rates.get(source.source), now),
             comparison=_compare(source, rates, hours, now),
+            other_basis=_other_basis(source.source, rates, live),
         )
         for source in ordered
     )
+
+
+def _other_basis(source: str, rates: Mapping[str, LiveRow], live: Sequence[LiveRow]) -> LiveRow | None:
+    return next((row for row in live if row.source == source and row is not rates[source]), None)
 
 
 def _compare(

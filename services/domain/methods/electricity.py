@@ -1,5 +1,5 @@
 """Purchased electricity, location-based: kWh x grid factor of place and year (GHG Protocol scope 2
-guidance)."""
+guidance). `market` has the other basis."""
 
 from __future__ import annotations
 

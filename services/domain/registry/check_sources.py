@@ -106,6 +106,8 @@ _METHOD_OF_FACT: Final = {
     "medium": Method.HEAT,
     "dryness_fraction": Method.HEAT,
     "condensate": Method.HEAT,
+    "market": Method.ELECTRICITY,
+    "total_basis": Method.ELECTRICITY,
     "fuel": Method.FUEL,
     "factor_base_state": Method.FUEL,
     "density_t_per_m3": Method.FUEL,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from services.domain.registry.check_devices import check_devices, check_events
+from services.domain.registry.check_market import check_market
 from services.domain.registry.check_sources import check_sources
 from services.domain.registry.check_totals import check_totals
 from services.domain.registry.check_uncertainty import check_uncertainties
@@ -24,6 +25,13 @@ def check(
     problems: list[Problem] = []
     for site_id, site in registry.sites.items():
         scope = SiteScope(("sites", site_id), site, frozenset(broken), factors)
-        for examine in (check_devices, check_events, check_sources, check_totals, check_uncertainties):
+        for examine in (
+            check_devices,
+            check_events,
+            check_sources,
+            check_market,
+            check_totals,
+            check_uncertainties,
+        ):
             problems += examine(scope)
     return problems

@@ -10,7 +10,7 @@ from typing import Any, Final, Literal, TypeAlias
 
 from services.domain.reading import DeviceKey
 from services.domain.registry.clock import local_text, zone
-from services.domain.registry.facts import all_devices, dated
+from services.domain.registry.facts import all_devices, begins, dated
 from services.domain.registry.model import Device, DeviceFacts, Registry, Site, Source, SourceFacts
 from services.domain.registry.problems import Place, Problem
 from services.domain.registry.projection import device_key, earlier
@@ -54,6 +54,11 @@ def keyed(registry: Registry) -> dict[str, Any]:
     for site in document["sites"].values():
         for thing in chain(site.get("devices", {}).values(), site.get("sources", {}).values()):
             thing["facts"] = {entry.pop("from"): entry for entry in thing["facts"]}
+        for source in site.get("sources", {}).values():
+            source["contracts"] = {
+                f"{contract.pop('contract')} {contract.pop('from')}": contract
+                for contract in source.get("contracts", ())
+            }
         # A site without any has them, too: the first and the last event are then told by name, not as a list.
         site["events"] = {
             f"{event.pop('device')} {event.pop('at')}": event for event in site.get("events", ())
@@ -97,24 +102,6 @@ def _gone(place: Place, old: Mapping[str, object], new: Mapping[str, object], wh
         for name in old
         if name not in new
     ]
-
-
-def notices(old: Registry, new: Registry) -> list[Problem]:
-    """Warnings of what may be changed and is easily overlooked: dated events that are taken back."""
-    return [
-        Problem(("sites", site_id, "events"), _taken_back(event.device, event.at, site), warning=True)
-        for site_id, site in new.sites.items()
-        if site_id in old.sites
-        for event in old.sites[site_id].events
-        if (event.device, event.at) not in {(each.device, each.at) for each in site.events}
-    ]
-
-
-def _taken_back(ref: str, at: datetime, site: Site) -> str:
-    return (
-        f"no longer has meter_replaced of {ref} at {local_text(at, zone(site.timezone))}: hours from then on "
-        "are computed anew, as if its register had gone on. Put it back if the meter was replaced."
-    )
 
 
 _SITE_FACTS: Final = {
@@ -245,9 +232,20 @@ def _by_sources(old: Site, new: Site) -> Iterator[tuple[str, datetime]]:
             getattr(before, name) != getattr(source, name) for name in _SOURCE_FACTS
         ):
             at = BEGINNING
+        at = earlier(at, _contracts_moved(before, source))
         if at is not None:
             refs = all_devices(source) + (all_devices(before) if before is not None else ())
             yield from ((ref, at) for ref in refs)
+
+
+def _contracts_moved(old: Source | None, new: Source) -> datetime | None:
+    """From when contracts differ; with the first one, and without the last, a source has other bases from its
+    beginning on."""
+    before = () if old is None else old.contracts
+    if bool(before) != bool(new.contracts):
+        return min(begins(new.facts))
+    differing = set(before).symmetric_difference(new.contracts)
+    return min((contract.from_ for contract in differing), default=None)
 
 
 def _first_change(old: Device | Source | None, new: Device | Source) -> datetime | None:

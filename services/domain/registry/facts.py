@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from services.domain.registry.model import Device, DeviceFacts, Source, SourceFacts, facts_at
+from services.domain.registry.model import (
+    Contract,
+    Device,
+    DeviceFacts,
+    Method,
+    Source,
+    SourceFacts,
+    facts_at,
+)
 
 
 def begins(facts: Sequence[DeviceFacts] | Sequence[SourceFacts]) -> list[datetime]:
@@ -35,6 +43,21 @@ def source_devices(facts: SourceFacts) -> tuple[str, ...]:
 def all_devices(source: Source) -> tuple[str, ...]:
     """The devices that feed a source at any time; each once."""
     return tuple(dict.fromkeys(ref for entry in source.facts for ref in source_devices(entry)))
+
+
+def contracts_at(source: Source, at: datetime) -> tuple[Contract, ...]:
+    """The contracts of purchased electricity in force."""
+    return tuple(each for each in source.contracts if each.from_ <= at < each.until)
+
+
+def bases_of(source: Source, facts: SourceFacts) -> tuple[str | None, ...]:
+    """The ways in which a source is counted, the one that may be in the total first. Electricity has a market
+    basis where the registry says anything of it."""
+    if source.method is not Method.ELECTRICITY:
+        return (None,)
+    if facts.market is None and not source.contracts:
+        return ("location",)
+    return ("market", "location") if facts.total_basis == "market" else ("location", "market")
 
 
 def ended_by(thing: Device | Source, at: datetime) -> bool:

@@ -136,6 +136,33 @@ class Condensate(Strict):
     quantity: str
 
 
+class MarketBasis(Strict):
+    """What the market-based CO2 of purchased electricity takes for what no contract covers: a residual factor
+    set, or the supplier's own figure."""
+
+    factor_set: str | None = None
+    factor_fuel: str | None = Field(None, description="the factor's fuel where it is not the carrier")
+    region: str | None = Field(None, description="where it is not the source's")
+    supplier_co2_kg_per_kwh: Positive | None = None
+    document: str | None = Field(None, min_length=1, description="where the supplier's figure is from")
+
+
+class Contract(Strict):
+    """Electricity bought at a factor of its own, green power above all: for how long, how much of the
+    purchase, and by what it is shown."""
+
+    contract: str = Field(min_length=1, description="number or name")
+    from_: AwareDatetime = Field(alias="from")
+    until: AwareDatetime = Field(description="the first instant no longer covered")
+    share: Annotated[float, Field(gt=0, le=1)] | None = Field(None, description="of every kWh purchased")
+    kwh: Positive | None = Field(None, description="covered over the whole period")
+    of_kwh: Positive | None = Field(None, description="purchase of the period that kwh are set against")
+    settled: bool = Field(False, description="of_kwh was metered, not forecast")
+    co2_kg_per_kwh: Annotated[float, Field(ge=0)]
+    certificate: str | None = Field(None, min_length=1, description="numbers of the cancelled certificates")
+    document: str | None = Field(None, min_length=1, description="where contract and certificates are filed")
+
+
 class Stream(Strict):
     """A carbon stream of a mass balance, by one device's mass register or rate."""
 
@@ -224,6 +251,10 @@ class SourceFacts(Strict):
     condensate: tuple[Condensate, ...] | None = None
     streams: tuple[Stream, ...] | None = None
     stack: StackRules | None = None
+    market: MarketBasis | None = None
+    total_basis: Literal["location", "market"] | None = Field(
+        None, description="which basis of electricity counts in the total; location where not named"
+    )
     uncertainty: Uncertainties | None = None
     in_total: bool | None = None
     reconciles_with: Id | None = None
@@ -236,6 +267,8 @@ class Source(Strict):
     carrier: str
     name: str = ""
     facts: tuple[SourceFacts, ...] = Field(min_length=1)
+    contracts: tuple[Contract, ...] = ()
+    """Of purchased electricity. Each carries its own dates, and may be put right whenever evidence comes."""
     ended: AwareDatetime | None = None
 
 

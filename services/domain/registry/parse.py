@@ -17,9 +17,11 @@ from services.domain.registry.document import Document, Value, read_document
 from services.domain.registry.model import (
     Area,
     Condensate,
+    Contract,
     Device,
     DeviceFacts,
     FuelProperties,
+    MarketBasis,
     MeterReplaced,
     Register,
     Registry,
@@ -33,7 +35,7 @@ from services.domain.registry.problems import Place, Problem, RegistryError
 from services.domain.registry.scope import FactorNames
 from services.domain.registry.written import with_numbers
 
-_TIMES: Final = frozenset({"from", "ended", "at"})
+_TIMES: Final = frozenset({"from", "until", "ended", "at"})
 _DATES: Final = frozenset({"calibration_due"})
 _ENTRIES: Final = frozenset({"areas", "devices", "sources"})
 
@@ -228,6 +230,7 @@ _MODELS: Final[Mapping[str, type[BaseModel]]] = {
     "registers": Register,
     "streams": Stream,
     "condensate": Condensate,
+    "contracts": Contract,
 }
 
 
@@ -242,6 +245,8 @@ def _model_at(place: Place) -> type[BaseModel]:
     """The model of a mapping, by the names on the way to it."""
     if place and place[-1] == "fuel":
         return FuelProperties
+    if place and place[-1] == "market":
+        return MarketBasis
     if place and place[-1] == "uncertainty":
         return Uncertainties
     if len(place) < 2:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple, TypeAlias, TypeVar
 
 from services.domain.quantities import Kind
 from services.domain.reading import DeviceKey
-from services.domain.registry.facts import begins, source_devices
+from services.domain.registry.facts import bases_of, begins, source_devices
 from services.domain.registry.model import Registry, Source, facts_at
 
 
@@ -32,6 +32,8 @@ class SourcePeriod(NamedTuple):
     area: str | None
     devices: tuple[DeviceKey, ...]
     in_total: bool
+    bases: tuple[str | None, ...]
+    """The ways in which it is counted, first the one that may be in the total."""
 
 
 def device_key(site: str, ref: str) -> DeviceKey:
@@ -63,13 +65,14 @@ def source_periods(registry: Registry) -> Iterator[SourcePeriod]:
     for site_id, site in registry.sites.items():
         for source_id, source in site.sources.items():
             end = earlier(source.ended, site.ended)
-            for begin, stop, (area, devices, in_total) in _periods(_source_values(source, site_id), end):
-                yield SourcePeriod(site_id, source_id, begin, stop, area, devices, in_total)
+            for begin, stop, values in _periods(_source_values(source, site_id), end):
+                yield SourcePeriod(site_id, source_id, begin, stop, *values)
 
 
-def _source_values(
-    source: Source, site: str
-) -> list[tuple[datetime, tuple[str | None, tuple[DeviceKey, ...], bool]]]:
+_Values: TypeAlias = tuple[str | None, tuple[DeviceKey, ...], bool, tuple[str | None, ...]]
+
+
+def _source_values(source: Source, site: str) -> list[tuple[datetime, _Values]]:
     known = [(at, facts_at(source.facts, at)) for at in begins(source.facts)]
     return [
         (
@@ -78,6 +81,7 @@ def _source_values(
                 facts.area,
                 tuple(device_key(site, ref) for ref in source_devices(facts)),
                 bool(facts.in_total),
+                bases_of(source, facts),
             ),
         )
         for at, facts in known

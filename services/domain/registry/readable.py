@@ -32,6 +32,9 @@ def _times(site: dict[str, Any]) -> Iterator[tuple[dict[str, Any], str]]:
             yield thing, "ended"
         for entry in thing.get("facts", ()):
             yield entry, "from"
+        for contract in thing.get("contracts", ()):
+            yield contract, "from"
+            yield contract, "until"
     for event in site.get("events", ()):
         yield event, "at"
 

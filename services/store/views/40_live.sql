@@ -1,19 +1,21 @@
--- The newest rate of each device of a source; one device silent for 3 intervals makes the sum unknown, and so does
+-- The newest rate of each device of a source, on each of its bases, of which the first may count in a total. One device silent for 3 intervals makes the sum unknown, and so does
 -- one that never sent. A device may have several rows of one instant, such as two carbon streams: they are summed.
 CREATE VIEW api.emissions_live AS
 SELECT CASE WHEN bool_and(newest.time IS NOT NULL) THEN min(newest.time) END AS time, s.site, s.source, s.scope,
-    CASE WHEN s.method = 'electricity' THEN 'location' END AS basis, s.method, s.carrier,
+    nullif(basis.word, 'none') AS basis, s.method, s.carrier,
     CASE WHEN bool_and(newest.fresh AND newest.co2_kg_per_h IS NOT NULL) THEN sum(newest.co2_kg_per_h) END
         AS co2_kg_per_h,
     CASE WHEN bool_and(newest.fresh AND newest.co2e_kg_per_h IS NOT NULL) THEN sum(newest.co2e_kg_per_h) END
         AS co2e_kg_per_h,
     CASE WHEN bool_and(newest.factor_id IS NOT NULL) AND min(newest.factor_id) = max(newest.factor_id) THEN
         (SELECT f.factor FROM api.factors f WHERE f.factor_id = min(newest.factor_id)) END AS factor,
-    p.in_total,
+    p.in_total AND basis.number = 1 AS in_total,
     CASE WHEN bool_and(newest.time IS NOT NULL) THEN
         extract(epoch FROM now() - min(newest.time))::double precision END AS age_s
 FROM core.source s
 JOIN core.source_period p ON p.source_id = s.source_id AND p.valid_from <= now() AND now() < p.valid_to
+CROSS JOIN LATERAL unnest(coalesce(p.bases, ARRAY[CASE WHEN s.method = 'electricity' THEN 'location' ELSE 'none' END]))
+    WITH ORDINALITY AS basis (word, number)
 CROSS JOIN LATERAL unnest(p.device_ids) AS member (device_id)
 LEFT JOIN core.device_period dp
     ON dp.device_id = member.device_id AND dp.valid_from <= now() AND now() < dp.valid_to
@@ -31,22 +33,22 @@ CROSS JOIN LATERAL (
             AS factor_id
     FROM core.live_emission l
     WHERE l.source_id = s.source_id AND l.device_id = member.device_id AND l.time = last.time
-        AND l.basis IS DISTINCT FROM 'market'
+        AND (l.basis IS NOT DISTINCT FROM 'market') = (basis.word = 'market')
 ) newest
 WHERE s.ended_at IS NULL OR s.ended_at > now()
-GROUP BY s.source_id, s.site, s.source, s.scope, s.method, s.carrier, p.in_total;
+GROUP BY s.source_id, s.site, s.source, s.scope, s.method, s.carrier, p.in_total, basis.word, basis.number;
 
 COMMENT ON VIEW api.emissions_live IS 'What each source emits now: the sum of the newest rate of each of its devices.';
 COMMENT ON COLUMN api.emissions_live.time IS 'Device time of the oldest of the newest readings.';
 COMMENT ON COLUMN api.emissions_live.site IS 'Site id.';
 COMMENT ON COLUMN api.emissions_live.source IS 'Emission source id.';
 COMMENT ON COLUMN api.emissions_live.scope IS '1 direct, 2 purchased energy.';
-COMMENT ON COLUMN api.emissions_live.basis IS 'location for electricity, else NULL.';
+COMMENT ON COLUMN api.emissions_live.basis IS 'location or market for electricity, else NULL.';
 COMMENT ON COLUMN api.emissions_live.method IS 'fuel, electricity, heat, cems or mass_balance.';
 COMMENT ON COLUMN api.emissions_live.carrier IS 'Fuel or energy carrier.';
 COMMENT ON COLUMN api.emissions_live.co2_kg_per_h IS 'CO2 rate; NULL where a device is silent for 3 intervals or the rate is unknown.';
 COMMENT ON COLUMN api.emissions_live.co2e_kg_per_h IS 'CO2 equivalent rate; NULL where unknown.';
-COMMENT ON COLUMN api.emissions_live.factor IS 'Factor used; see api.factors.';
+COMMENT ON COLUMN api.emissions_live.factor IS 'Factor used; see api.factors. NULL where several make the rate, as contracts and the rest do.';
 COMMENT ON COLUMN api.emissions_live.in_total IS 'Whether the row counts in a total.';
 COMMENT ON COLUMN api.emissions_live.age_s IS 'Seconds since the oldest of the newest readings.';
 
