@@ -168,16 +168,17 @@ def test_qos_0_is_not_dropped_where_the_window_is_full(
     """Nothing is acknowledged at QoS 0, so only TCP can make the broker wait."""
     service.start()
     most = int(service.metric("window_limit_readings"))
+    arrays = int(1.3 * most / 1000)
     with database.connection.transaction():
         database.rows("LOCK TABLE core.ingest_total IN ACCESS EXCLUSIVE MODE")
-        for part in range(2 * most // 1000):
-            array = [{"ts": ago(200_000 - part * 1000 - i), "power_kw": 1} for i in range(1000)]
-            publisher.publish(meter(site_id, f"m{part % 7}"), array, qos=0)
+        array = [{"ts": ago(2000 - i), "power_kw": 1} for i in range(1000)]
+        for part in range(arrays):
+            publisher.publish(meter(site_id, f"m{part}"), array, qos=0)
         until(lambda: service.metric("window_readings") >= most, "the window is full")
         assert service.metric("window_readings") < 1.2 * most
         assert database.totals()["received"] == 0
-    until(lambda: database.totals()["stored"] == 2 * most, "all is stored", 60)
-    assert database.totals() == {"received": 2 * most, "stored": 2 * most, "duplicate": 0, "rejected": 0}
+    until(lambda: database.totals()["stored"] == arrays * 1000, "all is stored", 60)
+    assert database.totals()["received"] == arrays * 1000
 
 
 def test_a_taken_session_ends_it_with_a_sentence(
