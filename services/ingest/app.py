@@ -13,6 +13,7 @@ from random import Random
 from typing import Final
 
 import structlog
+from prometheus_client import CollectorRegistry
 
 from services.http_server import ListenError, Server
 from services.ingest.batch import Inbox, Window
@@ -153,6 +154,11 @@ class Ingest:
 
     def _messages(self) -> float:
         return self._inbox.messages
+
+    @property
+    def registry(self) -> CollectorRegistry:
+        """What /metrics shows."""
+        return self._metrics.registry
 
     def problems(self) -> dict[str, str | None]:
         """What is missing, in a sentence each."""
