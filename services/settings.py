@@ -134,6 +134,12 @@ class Settings(BaseSettings):
     future_s: float = Field(
         300, ge=0, description="Readings further ahead of the clock than this [s] are dead letters (`future`)"
     )
+    unknown_fields_mib: int = Field(
+        16,
+        ge=0,
+        description="Fields that the contract does not know [MiB] kept beside the readings of a site in an "
+        "hour, and 8 times that of all sites; the rest is dropped",
+    )
     dead_letters_max_mib: int = Field(
         2048,
         ge=1,
