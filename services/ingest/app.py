@@ -20,6 +20,7 @@ from services.ingest.batch import Inbox, Window
 from services.ingest.connection import BrokerRefusedError, SessionTakenError
 from services.ingest.decode import Decoder
 from services.ingest.errors import IngestError
+from services.ingest.extras import ExtraBudget
 from services.ingest.http import create_app
 from services.ingest.known import Known
 from services.ingest.link import HUNG_S, Link
@@ -44,6 +45,8 @@ engines kill. What is not written by then is not acknowledged, and comes again."
 LANES: Final = 2
 """Connections that write at once: while one waits for the database the other makes its rows ready. More would
 gain nothing, as they share one processor."""
+
+_MIB: Final = 1024 * 1024
 
 # Readings live for one batch: with the collector's own thresholds it would search all of them for cycles, of
 # which there are none, several times for each batch.
@@ -88,6 +91,7 @@ class Ingest:
             clock,
         )
         known = Known()
+        extras = ExtraBudget(settings.unknown_fields_mib * _MIB)
         writers = [
             Writer(
                 self._link(f"write {lane}", HUNG_S),
@@ -96,6 +100,7 @@ class Ingest:
                 self._reference,
                 self._metrics,
                 Backoff(random),
+                extras,
             )
             for lane in range(LANES)
         ]

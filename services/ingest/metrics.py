@@ -46,7 +46,7 @@ class Metrics:
             "unknown_fields", "Readings with fields that the contract does not know"
         )
         self._unknown_dropped = self._counter(
-            "unknown_fields_dropped", "Readings whose unknown fields were too large to keep"
+            "unknown_fields_dropped", "Readings whose unknown fields were too large, or too many in an hour, to keep"
         )
         self.retries = self._counter("retries", "Transactions that failed and are tried again")
         self.results = self._counter("results", "Messages that told devices what became of their readings")
