@@ -38,7 +38,10 @@ class Metrics:
         self._stored = self._counter("stored", "Readings stored or merged into a stored one")
         self._duplicate = self._counter("duplicate", "Readings and dead letters that were kept already")
         self._rejected = Counter(
-            "carbonflow_ingest_rejected", "Readings kept as dead letters", ["reason"], registry=self.registry
+            "carbonflow_ingest_rejected",
+            "Readings kept as dead letters, by reason",
+            ["reason"],
+            registry=self.registry,
         )
         for reason in Reason:
             self._rejected.labels(reason)
@@ -46,13 +49,14 @@ class Metrics:
             "unknown_fields", "Readings with fields that the contract does not know"
         )
         self._unknown_dropped = self._counter(
-            "unknown_fields_dropped", "Readings whose unknown fields were too large, or too many in an hour, to keep"
+            "unknown_fields_dropped",
+            "Readings whose unknown fields were too large to keep, or too many",
         )
         self.retries = self._counter("retries", "Transactions that failed and are tried again")
         self.results = self._counter("results", "Messages that told devices what became of their readings")
         self.results_dropped = self._counter(
             "results_dropped",
-            "Such messages that were dropped: the broker was away, or slow to read",
+            "Messages that would have told devices so, dropped: the broker was away, or slow to read",
         )
         self.connections = self._counter(
             "connections", "Times that ingest got its subscription at the broker: once, and once a reconnect"
@@ -72,7 +76,7 @@ class Metrics:
 
         ages = Histogram(
             "carbonflow_ingest_age_seconds",
-            "Time from the receipt of a transaction's oldest and newest message to its commit",
+            "Time from the receipt of a transaction's message to its commit, of its oldest and newest",
             ["of"],
             registry=self.registry,
             buckets=_AGES,
