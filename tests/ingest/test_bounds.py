@@ -11,7 +11,7 @@ from random import Random
 from services.ingest.message import MAX_PAYLOAD_BYTES, Decoded
 from services.store.dead_letters import DeadLetter, keep_dead_letters
 from services.store.pool import connect
-from tests.ingest.conftest import Database
+from tests.ingest.conftest import Database, Publisher, Service, ago, until
 from tests.ingest.test_write import NOW, Ingest, at, message
 
 POISONED = 4_321
@@ -75,3 +75,18 @@ def test_large_dead_letters_are_copied_in_portions(database_url: str, database: 
     assert database.value("SELECT sum(octet_length(payload)) FROM core.dead_letter") == sum(
         map(len, payloads)
     )
+
+
+def test_unknown_fields_beyond_the_budget_are_dropped_and_counted(
+    service: Service, publisher: Publisher, database: Database, site_id: str
+) -> None:
+    service.start(CARBONFLOW_UNKNOWN_FIELDS_MIB="0")
+    publisher.publish(
+        f"telemetry/v1/{site_id}/meter/m",
+        {"ts": ago(9), "power_kw": 1, "note": "ab"},
+        {"ts": ago(8), "power_kw": 2},
+    )
+    until(lambda: database.totals()["stored"] == 2, "both are stored")
+    rows = database.rows("SELECT power_kw, extra::text FROM core.reading_meter ORDER BY time")
+    assert rows == [(1, '{"carbonflow_dropped_bytes":13}'), (2, None)]
+    until(lambda: service.metric("unknown_fields_dropped_total") == 1, "it is counted")
