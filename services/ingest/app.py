@@ -46,6 +46,9 @@ LANES: Final = 2
 """Connections that write at once: while one waits for the database the other makes its rows ready. More would
 gain nothing, as they share one processor."""
 
+TRY_AGAIN_S: Final = 5.0
+"""The longest pause between two tries to write: what is in the journal waits for the next one."""
+
 _MIB: Final = 1024 * 1024
 
 # Readings live for one batch: with the collector's own thresholds it would search all of them for cycles, of
@@ -99,7 +102,7 @@ class Ingest:
                 known,
                 self._reference,
                 self._metrics,
-                Backoff(random),
+                Backoff(random, most_s=TRY_AGAIN_S),
                 extras,
             )
             for lane in range(LANES)

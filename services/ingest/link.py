@@ -17,8 +17,8 @@ import psycopg
 from services.store.pool import Connection, connect
 
 HUNG_S: Final = 30.0
-"""A transaction of the writers that takes longer hangs: the server is stopped, its disk does not answer, or the
-network swallows what is sent. Batches take less than a second."""
+"""A transaction of the writers that takes longer hangs: the server is stopped, its disk does not answer, or
+the network swallows what is sent. Batches take less than a second."""
 
 
 class Link:
