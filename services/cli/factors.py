@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from datetime import date, datetime
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from services import settings
-from services.cli.output import print_rows
+from services.cli.output import print_json, print_rows
 from services.cli.plain import PLAIN
+from services.domain.factor_table import read_table
+from services.domain.factors import Factor, FactorTableError
+from services.store.factor_loading import Loaded, load_table
 from services.store.factors import LISTED, list_factors
 from services.store.pool import connect
 
@@ -19,7 +23,53 @@ app = typer.Typer(no_args_is_help=True, **PLAIN)
 
 @app.callback()
 def factors() -> None:
-    """List the published emission factors."""
+    """List the published emission factors, or load a table of others."""
+
+
+@app.command()
+def load(
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A table, CSV.")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would change, and stop.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as one JSON object.")] = False,
+) -> None:
+    """Record the factors of a table, with columns as in services/store/factors.csv.
+
+    Every row must name set, unit, gas, basis (LHV or HHV of a fuel) and source; what is wrong is told with
+    its line, and nothing is then recorded. A row that changes a factor is a new record beside the old one.
+    Hours that it touches are computed anew. Loading the same file again changes nothing.
+    """
+    loaded = asyncio.run(_load(_read(file), keep=not dry_run))
+    if as_json:
+        recomputed = [{**device._asdict(), "from": at} for device, at in loaded.touched.items()]
+        print_json({"loaded": not dry_run and loaded.new > 0, "new": loaded.new, "recomputed": recomputed})
+    else:
+        typer.echo(_sentence(loaded, dry_run=dry_run))
+
+
+def _read(file: Path) -> tuple[Factor, ...]:
+    try:
+        return read_table(file.read_text(encoding="utf-8-sig"))
+    except UnicodeDecodeError as error:
+        raise FactorTableError(f"{file} is not UTF-8 (byte {error.start + 1}): save it as UTF-8") from error
+    except FactorTableError as error:
+        raise FactorTableError(f"{file}: {error}") from error
+
+
+async def _load(factors: tuple[Factor, ...], *, keep: bool) -> Loaded:
+    url = settings.load("database_url").database_url.get_secret_value()
+    async with await connect(url, name="carbonflow-factors", autocommit=True) as connection:
+        return await load_table(connection, factors, keep=keep)
+
+
+def _sentence(loaded: Loaded, *, dry_run: bool) -> str:
+    if loaded.new == 0:
+        return "Nothing changes: all of these factors are recorded."
+    factors = f"{loaded.new} factor{'s' if loaded.new > 1 else ''}"
+    verb = "would be new" if dry_run else "recorded"
+    if not loaded.touched:
+        return f"{factors} {verb}; no hour hangs on them."
+    devices = f"{len(loaded.touched)} device{'s' if len(loaded.touched) > 1 else ''}"
+    return f"{factors} {verb}; the hours of {devices} that hang on them are computed anew."
 
 
 @app.command("list")

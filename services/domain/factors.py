@@ -23,6 +23,7 @@ MAXIMUM_AGE_YEARS: Final = 4
 _ELECTRICITY: Final = "electricity"
 _ETS_PREFIX: Final = "CN_ETS_"
 _GASES: Final = ("CO2", "CO2e")
+_HEATING_BASES: Final = ("LHV", "HHV", "energy only")
 # The table's printed product and its own parts must agree to the rounding of the parts (eight decimals of a
 # small carbon content, five figures of a product per scf).
 _PRINTED_AGREES: Final = 1e-4
@@ -247,6 +248,10 @@ def _check(factor: Factor) -> None:
 def _check_heating_value(factor: Factor, unit: str) -> None:
     if unit not in HEATING_VALUE_UNITS:
         raise FactorTableError(f"there is no conversion for the heating value's unit {unit!r}")
+    if factor.basis not in _HEATING_BASES:
+        raise FactorTableError(
+            f"the basis is {factor.basis!r}; a heating value is by one of {', '.join(_HEATING_BASES)}"
+        )
     if HEATING_VALUE_UNITS[unit][0] != factor.unit:
         raise FactorTableError(f"the heating value is in {unit}, the factor per {factor.unit}")
     if ("HHV" in unit) != (factor.basis == "HHV"):

@@ -18,7 +18,8 @@ from psycopg import errors, sql
 
 from services.domain.quantities import QUANTITIES
 from services.store.errors import StoreError
-from services.store.factors import import_factors, shipped_factors
+from services.store.factor_loading import load_table
+from services.store.factors import shipped_factors
 from services.store.pool import Connection, connect
 
 HERE: Final = Path(__file__).parent
@@ -283,5 +284,4 @@ async def _sync_quantities(connection: Connection) -> int:
 
 
 async def _import_shipped(connection: Connection) -> int:
-    async with connection.transaction():
-        return await import_factors(connection, shipped_factors())
+    return (await load_table(connection, shipped_factors())).new

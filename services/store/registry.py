@@ -118,6 +118,11 @@ async def plan_registry(connection: Connection, registry: Registry) -> Plan:
     )
 
 
+async def lock_registry(connection: Connection) -> None:
+    """Keep others from changing registry or factors until the transaction ends. Raises psycopg.Error."""
+    await connection.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK_KEY])
+
+
 async def apply_registry(connection: Connection, plan: Plan) -> int:
     """Put a planned registry in force, in one transaction; the number of the version in force.
 
@@ -128,7 +133,7 @@ async def apply_registry(connection: Connection, plan: Plan) -> int:
     if not plan.is_needed:
         return plan.base_version
     async with connection.transaction():
-        await connection.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK_KEY])
+        await lock_registry(connection)
         if await registry_version(connection) != plan.base_version:
             raise RegistryMovedError
         version = plan.base_version + 1
@@ -136,7 +141,7 @@ async def apply_registry(connection: Connection, plan: Plan) -> int:
         await _write_sites(connection, plan.registry)
         await _write_devices(connection, plan.registry)
         await _write_sources(connection, plan.registry)
-        await _mark_dirty(connection, plan.touched, f"registry version {version}")
+        await mark_dirty(connection, plan.touched, f"registry version {version}")
     return version
 
 
@@ -286,7 +291,7 @@ ON CONFLICT (site, source) DO UPDATE SET name = excluded.name, scope = excluded.
 """
 
 
-async def _mark_dirty(connection: Connection, touched: dict[DeviceKey, datetime], reason: str) -> None:
+async def mark_dirty(connection: Connection, touched: dict[DeviceKey, datetime], reason: str) -> None:
     """Have the ledger compute these devices' hours anew, up to now: later readings mark their own hours."""
     sites, kinds, devices = _columns(touched, 3)
     await connection.execute(_MARK_DIRTY, [reason, sites, kinds, devices, list(touched.values())])

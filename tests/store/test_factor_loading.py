@@ -1,0 +1,70 @@
+"""`carbonflow factors load`: what is recorded, and which hours are computed anew."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from tests.store.test_commands import DEMO, Carbonflow, carbonflow
+
+__all__ = ["carbonflow"]
+
+TABLE = (
+    "factor_set,fuel,region,unit,gas,basis,co2_kg_per_unit,valid_from,valid_to,source,verified\n"
+    "CN_MEE_PROVINCE_2024,electricity_CN-SH,CN-SH,kWh,CO2,average,0.55,2024-01-01,2024-12-31,doc,transcribed\n"
+)
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    file = tmp_path / "factors.csv"
+    file.write_text(TABLE, encoding="utf-8")
+    return file
+
+
+def _read(url: str, query: str) -> list[tuple[object, ...]]:
+    with psycopg.connect(url) as connection:
+        return connection.execute(query.encode()).fetchall()
+
+
+def test_the_hours_that_hang_on_a_new_factor_are_computed_anew(
+    carbonflow: Carbonflow, database_url: str, table: Path
+) -> None:
+    carbonflow("registry", "apply", str(DEMO))
+    with psycopg.connect(database_url) as connection:
+        connection.execute(
+            "INSERT INTO core.reading_meter (device_id, time, received_at, power_kw) "
+            "SELECT device_id, %s, now(), 1 FROM core.device WHERE kind = 'meter'",
+            [datetime(2023, 6, 1, tzinfo=UTC)],
+        )
+        connection.execute("DELETE FROM core.dirty_range")
+    dry = carbonflow("factors", "load", str(table), "--dry-run").stdout
+    assert "1 factor would be new" in dry
+    assert _read(database_url, "SELECT * FROM core.dirty_range") == []
+    outcome = carbonflow.json("factors", "load", str(table))
+    assert (outcome["loaded"], outcome["new"]) == (True, 1)
+    # The campus is in Shanghai, the plant is not.
+    assert {each["site"] for each in outcome["recomputed"]} == {"campus"}
+    assert {each["from"] for each in outcome["recomputed"]} == {"2023-12-31T16:00:00+00:00"}
+    dirty = _read(
+        database_url,
+        "SELECT DISTINCT d.site, r.from_time FROM core.dirty_range r JOIN core.device d USING (device_id)",
+    )
+    assert dirty == [("campus", datetime(2023, 12, 31, 16, tzinfo=UTC))]
+    assert "Nothing changes" in carbonflow("factors", "load", str(table)).stdout
+    [listed] = carbonflow.json("factors", "list", "--set", "CN_MEE_PROVINCE_2024")
+    assert listed["value"] == 0.55
+
+
+def test_a_table_at_fault_is_told_with_its_line_and_nothing_is_recorded(
+    carbonflow: Carbonflow, database_url: str, table: Path
+) -> None:
+    table.write_text(TABLE + TABLE.splitlines()[1].replace(",CO2,", ",C,"), encoding="utf-8")
+    told = carbonflow("factors", "load", str(table), status=1).stderr
+    assert "factors.csv: line 3: gas is 'C'" in told
+    table.write_bytes(b"\xff\xfe")
+    assert "is not UTF-8 (byte 1)" in carbonflow("factors", "load", str(table), status=1).stderr
+    assert _read(database_url, "SELECT 1 FROM core.factor WHERE factor_set = 'CN_MEE_PROVINCE_2024'") == []
