@@ -68,6 +68,13 @@ FROM core.ingest_partition
 ORDER BY client
 """
 
+LISTED: Final = ("client", "sites", "connected", "watching", "in_flight", "seen_at", "silent")
+_LIST: Final = """
+SELECT client, array_to_string(sites, ','), connected, watching, in_flight, seen_at, silent
+FROM api.ingest_partitions
+ORDER BY client
+"""
+
 _ADD_UNOWNED: Final = """
 INSERT INTO core.unowned_site AS old (site, messages)
 SELECT new.site, new.messages
@@ -121,6 +128,12 @@ async def partitions(connection: Connection) -> list[Partition]:
         Partition(client, frozenset(sites), frozenset(subscribed), *rest)
         for client, sites, subscribed, *rest in await cursor.fetchall()
     ]
+
+
+async def list_partitions(connection: Connection) -> list[tuple[object, ...]]:
+    """For people: the columns LISTED of each."""
+    cursor = await connection.execute(_LIST)
+    return await cursor.fetchall()
 
 
 async def retire(connection: Connection, client: str) -> bool:

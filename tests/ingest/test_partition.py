@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.cli.partitions import why_not
 from services.ingest.connection import Connection
 from services.ingest.message import Message
 from services.ingest.partition import overlap, shared_sentence, shared_sites
@@ -157,3 +158,19 @@ def test_one_session_watches_and_the_next_when_it_ends(database_url: str) -> Non
         assert await store.take_watch(second)
 
     in_database(database_url, steps)
+
+
+def test_who_may_be_retired() -> None:
+    gone, alone = partition("gone", "x", live=False), partition("alone", "x", "y", live=False)
+    runs, everything = partition("runs", "x"), partition("all", "#")
+    assert why_not("gone", [gone, runs], lose=False) is None
+    assert why_not("alone", [alone, everything], lose=False) is None
+    assert why_not("alone", [alone, runs], lose=True) is None
+    for client, everyone, says in (
+        ("none", [gone], "There is no ingest none"),
+        ("runs", [gone, runs], "runs reported within the last 10 s"),
+        ("alone", [alone, runs], "Nobody else takes y"),
+    ):
+        refusal = why_not(client, everyone, lose=False)
+        assert refusal is not None
+        assert refusal.startswith(says)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -193,9 +195,11 @@ def test_a_site_moves_while_its_devices_publish(
             until(partial(is_told, one), "the overlap is told")
             assert sites_of(one).startswith(f"{another}-{site_id} takes site {moved}, too: end the move")
         assert first.stop() == 0
+        unsubscribed = len(first.events("unsubscribed"))
         first.environment["CARBONFLOW_INGEST_SITES"] = kept
         first.start()
-        until(lambda: first.events("unsubscribed"), "the broker sends the first no more of it")
+        until(lambda: len(first.events("unsubscribed")) > unsubscribed, "the broker sends the first no more")
+        until(lambda: first.metric("in_flight") == 0, "what it had of it is stored")
         until(lambda: sites_of(first) == sites_of(second) == "ok", "nothing is taken twice")
         before = received(database, "first")
         stored = database.totals()["stored"]
@@ -265,3 +269,36 @@ def test_one_process_without_partitions_watches_nothing(
     until(lambda: database.rows(asked) == [(["#"],)], "and now of the site")
     until(lambda: not database.value("SELECT bool_or(watching) FROM api.ingest_partitions"), "nobody watches")
     until(lambda: process.metric("unwatched") == 0, "none need to")
+
+
+def carbonflow(process: Service, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a command with the settings of a process."""
+    return subprocess.run(
+        [sys.executable, "-m", "services.cli.main", *arguments],
+        env=process.environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_a_retired_partition_leaves_nothing_at_the_broker(
+    launch: Launch, publisher: Publisher, database: Database, site_id: str
+) -> None:
+    process = launch("gone", site_id)
+    ready(process)
+    until(lambda: database.value("SELECT bool_or(connected) FROM api.ingest_partitions"), "it reported")
+    assert process.stop() == 0
+    publisher.publish(f"telemetry/v1/{site_id}/meter/m", {"ts": ago(1), "power_kw": 1})
+    database.rows("UPDATE core.ingest_partition SET seen_at = now() - interval '1 minute'")
+    [row] = json.loads(carbonflow(process, "partitions", "list", "--json").stdout)
+    assert (row["sites"], row["silent"]) == (site_id, True)
+    refused = carbonflow(process, "partitions", "retire", f"gone-{site_id}")
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert refused.stderr.startswith(f"Nobody else takes {site_id}: ")
+    retired = carbonflow(process, "partitions", "retire", f"gone-{site_id}", "--lose")
+    assert (retired.returncode, retired.stderr) == (0, "")
+    assert database.rows("SELECT FROM core.ingest_partition") == []
+    process.start()
+    assert process.events("subscribed")[-1]["session_present"] is False
+    assert database.totals()["received"] == 0
