@@ -21,10 +21,10 @@ DeviceRef = Annotated[
 """A device within its site, as in its topic: `kind/id`."""
 Positive = Annotated[float, Field(gt=0)]
 Percent = Annotated[float, Field(ge=0, le=100)]
-
-
 BelowAll = Annotated[float, Field(ge=0, lt=100)]
 """A percentage that leaves something."""
+
+
 class Strict(BaseModel):
     """No unknown key passes: a misspelt fact must not be silently without effect."""
 
@@ -204,6 +204,9 @@ class FuelProperties(Strict):
     moisture_air_dried_pct: BelowAll | None = Field(None, description="of the air-dried sample")
     ash_dry_pct: BelowAll | None = Field(None, description="of the dry sample")
     oxidation_rate: Annotated[float, Field(ge=0, le=1)] | None = None
+    biogenic_fraction: Annotated[float, Field(ge=0, le=1)] | None = Field(
+        None, description="share of its carbon that is biogenic: counted 0, and a memo item"
+    )
     source: str = Field(min_length=1, description="laboratory, document and date")
 
 
@@ -212,9 +215,6 @@ class Uncertainties(Strict):
     factor's is given whole, or of a fuel by its three parts."""
 
     activity_pct: Percent | None = None
-    biogenic_fraction: Annotated[float, Field(ge=0, le=1)] | None = Field(
-        None, description="share of its carbon that is biogenic: counted 0, and a memo item"
-    )
     factor_pct: Percent | None = None
     ncv_pct: Percent | None = None
     carbon_content_pct: Percent | None = None
