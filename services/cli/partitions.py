@@ -39,7 +39,9 @@ def list_(
 
 @app.command()
 def retire(
-    client: Annotated[str, typer.Argument(help="Client id of an ingest that has stopped for good.")],
+    client: Annotated[
+        str, typer.Argument(metavar="CLIENT", help="Client id of an ingest that has stopped for good.")
+    ],
     lose: Annotated[
         bool, typer.Option("--lose", help="Also where that leaves sites that no other ingest takes.")
     ] = False,
