@@ -9,13 +9,16 @@ import json
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 
 from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.cog.runtime import UnknownDataquery
 from grafana_foundation_sdk.cog.variants import Dataquery
 from grafana_foundation_sdk.models import common
+
+from deploy.grafana.ingest import ingest
+from deploy.grafana.panels import Panel, described, lines
 
 with warnings.catch_warnings():
     # It prefers its second schema, which Grafana does not yet take from files by default.
@@ -26,9 +29,6 @@ with warnings.catch_warnings():
 
 DASHBOARDS: Final = Path(__file__).parent / "dashboards"
 SOURCE: Final = common.DataSourceRef(type_val="grafana-postgresql-datasource", uid="carbonflow")
-UNKNOWN: Final = "—"
-
-Panel = TypeVar("Panel", stat.Panel, table.Panel, timeseries.Panel)
 
 
 class Sql(Builder[Dataquery]):
@@ -62,9 +62,7 @@ def _stat(title: str, description: str, unit: str, sql: str, span: int = 6) -> s
 
 def _lines(title: str, description: str, unit: str, sql: str, span: int = 12) -> timeseries.Panel:
     """A line for each metric; a gap where a value is unknown."""
-    panel = timeseries.Panel().span_nulls(False).fill_opacity(5).line_width(1.5).height(9)
-    panel = panel.show_points(common.VisibilityMode.NEVER).legend(_legend())
-    return _described(panel, title, description, unit).span(span).with_target(Sql(sql, series=True))
+    return _described(lines(), title, description, unit).span(span).with_target(Sql(sql, series=True))
 
 
 def _bars(title: str, description: str, unit: str, sql: str, span: int = 12) -> timeseries.Panel:
@@ -82,13 +80,8 @@ def _table(title: str, description: str, sql: str, span: int = 12) -> table.Pane
     )
 
 
-def _legend() -> common_builders.VizLegendOptions:
-    legend = common_builders.VizLegendOptions().show_legend(True).placement(common.LegendPlacement.BOTTOM)
-    return legend.display_mode(common.LegendDisplayMode.LIST)
-
-
 def _described(panel: Panel, title: str, description: str, unit: str) -> Panel:
-    return panel.title(title).description(description).unit(unit).no_value(UNKNOWN).datasource(SOURCE)
+    return described(panel, title, description, unit, SOURCE)
 
 
 CO2_NOW: Final = """
@@ -231,11 +224,10 @@ def _panels() -> Sequence[stat.Panel | table.Panel | timeseries.Panel]:
 
 def documents() -> dict[str, str]:
     """The JSON text of each file of the folder `dashboards`."""
+    built = {"ingest.json": ingest(), "power-emissions.json": power_and_emissions()}
     return {
-        "power-emissions.json": json.dumps(
-            power_and_emissions(), cls=JSONEncoder, indent=2, sort_keys=True, ensure_ascii=False
-        )
-        + "\n"
+        name: json.dumps(each, cls=JSONEncoder, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+        for name, each in built.items()
     }
 
 

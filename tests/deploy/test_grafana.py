@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from deploy.grafana.build import DASHBOARDS, documents
+from tests.deploy.test_prometheus import known_metrics, names_in
 
 if TYPE_CHECKING:
     from tests.deploy.conftest import Compose
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = {name: json.loads(text) for name, text in documents().items()}
 PANELS = [(name, panel) for name, document in DOCUMENTS.items() for panel in document["panels"]]
+OF_SQL = [panel for _, panel in PANELS if panel["datasource"]["uid"] == "carbonflow"]
+OF_PROMETHEUS = [panel for _, panel in PANELS if panel["datasource"]["uid"] == "prometheus"]
 
 ROWS = (
     "INSERT INTO core.site (site, timezone) VALUES ('campus', 'Asia/Shanghai')",
@@ -79,7 +82,7 @@ def test_the_files_are_those_of_the_generator() -> None:
 def test_every_query_runs_as_grafanas_role_and_finds_rows(grafana: psycopg.Connection) -> None:
     now = datetime.now(UTC)
     with grafana:
-        for _, panel in PANELS:
+        for panel in OF_SQL:
             for target in panel["targets"]:
                 cursor = grafana.execute(
                     expand(target["rawSql"], now - timedelta(days=1), now + timedelta(hours=1)).encode()
@@ -93,7 +96,11 @@ def test_every_query_runs_as_grafanas_role_and_finds_rows(grafana: psycopg.Conne
 
 
 def test_every_variable_runs_as_grafanas_role(grafana: psycopg.Connection) -> None:
-    variables = [variable for document in DOCUMENTS.values() for variable in document["templating"]["list"]]
+    variables = [
+        variable
+        for document in DOCUMENTS.values()
+        for variable in document.get("templating", {}).get("list", ())
+    ]
     with grafana:
         for variable in variables:
             assert grafana.execute(variable["query"].encode()).fetchall() == [("campus",)]
@@ -111,10 +118,20 @@ def test_a_panel_says_what_it_shows_and_shows_unknown_as_unknown(name: str, pane
     assert name.endswith(".json")
     assert panel["description"].endswith(".")
     assert panel["fieldConfig"]["defaults"]["noValue"] == "—"
-    assert panel["datasource"]["uid"] == "carbonflow"
+    assert panel in OF_SQL or panel in OF_PROMETHEUS
     custom = panel["fieldConfig"]["defaults"].get("custom", {})
     assert custom.get("spanNulls") is not True
-    assert all("coalesce" not in target["rawSql"].lower() for target in panel["targets"])
+    assert all("coalesce" not in target.get("rawSql", "").lower() for target in panel["targets"])
+
+
+@pytest.mark.parametrize("panel", OF_PROMETHEUS, ids=lambda panel: str(panel["title"]))
+def test_a_panel_of_prometheus_reads_metrics_that_exist(panel: dict[str, Any]) -> None:
+    assert panel["targets"]
+    for target in panel["targets"]:
+        assert target["datasource"]["uid"] == "prometheus"
+        names = names_in(target["expr"].replace("$__rate_interval", "1m"))
+        assert names
+        assert names <= known_metrics()
 
 
 def test_the_data_source_is_the_dashboards_and_has_a_role_of_its_own(compose: Compose) -> None:
