@@ -109,7 +109,7 @@ class Settings(BaseSettings):
     analytics_http_host: str = Field("127.0.0.1", description="Where analytics serves board, API and metrics")
     analytics_http_port: Port = Field(8080, description="Port of it")
     batch_max_readings: int = Field(
-        10_000, ge=1, le=1_000_000, description="Readings that one transaction of ingest writes at most"
+        10_000, ge=1, le=1_000_000, description="Readings after which a batch is closed; an array is not cut"
     )
     batch_max_age_ms: int = Field(
         40, ge=1, le=60_000, description="Longest wait [ms] of a reading for more of its batch"

@@ -77,8 +77,8 @@ class Ingest:
         self._client = client = settings.ingest_client_id
         self._metrics = Metrics(clock)
         self._links: list[Link] = []
-        decoder = Decoder(limits)
-        self._inbox = Inbox(decoder, window, LANES)
+        decoder = Decoder(limits, LANES)
+        self._inbox = Inbox(decoder, window)
         self._reference = Reference(self._link("reference"), clock)
         self._subscriber = Subscriber(
             broker,
@@ -113,7 +113,7 @@ class Ingest:
             writers,
             self._outage.spool,
             self._outage.endurance,
-            decoder.decode,
+            decoder.deal,
             self._is_patient,
             self._reference.loaded,
             self._metrics,

@@ -12,7 +12,6 @@ from typing import Final
 from services.ingest.connection import Connection
 from services.ingest.decode import Decoder
 from services.ingest.message import Decoded, Message
-from services.ingest.topics import STATE
 
 # So that an ingest which is killed soon after its start, again and again, gets on: each batch may be twice as
 # large as the one before.
@@ -46,6 +45,7 @@ class Window:
     """How much may be received and not yet acknowledged, and how it is cut into batches."""
 
     batch_readings: int
+    """From how many readings on a batch is full: the last message may bring more."""
     batch_age_s: float
     readings: int = 50_000
     size_bytes: int = 64 * 1024 * 1024
@@ -59,10 +59,9 @@ class Inbox:
     The window bounds memory: where it is full the sender is told, and `on_room` says when it is half empty.
     """
 
-    def __init__(self, decoder: Decoder, window: Window, lanes: int = 1) -> None:
+    def __init__(self, decoder: Decoder, window: Window) -> None:
         self._decoder = decoder
         self._window = window
-        self._lanes = lanes
         self._open = self._empty_batch(None)
         self._closed: deque[Batch] = deque()
         self._arrived = asyncio.Event()
@@ -111,16 +110,13 @@ class Inbox:
         batch = self._open
         if batch.source is not connection:
             batch = self._new_batch(connection)
-        decode = self._decoder.decode
-        most, lanes = self._most, self._lanes
+        deal = self._decoder.deal
         count = batch.units
         for message in messages:
-            units = decode(message)
-            count += len(units)
-            if count > most and batch.messages:
+            if count >= self._most:
                 batch = self._new_batch(connection)
-                count = len(units)
-            batch.lanes[lane_of(message.topic, lanes)] += units
+                count = 0
+            count += deal(message, batch.lanes)
             batch.messages += 1
             batch.size_bytes += MESSAGE_BYTES + len(message.payload)
             if message.packet_id:
@@ -188,9 +184,4 @@ class Inbox:
         return self._open
 
     def _empty_batch(self, connection: Connection | None) -> Batch:
-        return Batch(connection, [[] for _ in range(self._lanes)])
-
-
-def lane_of(topic: str, lanes: int) -> int:
-    """The lane of a topic: the same for all that a device says, its state too."""
-    return hash(topic if topic[-6:] != STATE else topic[:-6]) % lanes
+        return Batch(connection, [[] for _ in range(self._decoder.lanes)])

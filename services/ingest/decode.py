@@ -30,7 +30,7 @@ from services.ingest.message import (
 )
 from services.ingest.refusal import bad_timestamp, not_json, refusal
 from services.ingest.timestamps import all_zoned, instant
-from services.ingest.topics import Channel, Route, parse_topic, shown
+from services.ingest.topics import STATE, Channel, Route, parse_topic, shown
 from services.ingest.wire import FIXED_FIELDS, MANY, MAX_ELEMENTS, ONE, Fields
 
 MAX_EXTRA_BYTES: Final = 4096
@@ -58,6 +58,7 @@ class _Wire:
     """How the readings of one device are decoded."""
 
     device: DeviceKey
+    lane: int
     one: Callable[[bytes], Any]
     many: Callable[[bytes], list[Any]]
     all_of_one: Callable[[bytes], Fields]
@@ -72,17 +73,31 @@ class _Wire:
 class Decoder:
     """Decodes messages. It remembers the routes of topics; all else is in the message and the limits."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, lanes: int = 1) -> None:
+        self.lanes = lanes
+        """Into how many the devices are dealt."""
         self._future = timedelta(seconds=limits.future_s)
         self._too_old = timedelta(seconds=limits.too_old_s)
         self._wires: dict[str, _Wire] = {}
         self._set_window(datetime.now(UTC))
 
+    def deal(self, message: Message, lanes: Sequence[list[Decoded]]) -> int:
+        """Decode a message into the lane of its device; returns how many units it has."""
+        wire = self._wires.get(message.topic)
+        if wire is None:
+            units = self._first(message)
+            lanes[lane_of(message.topic, self.lanes)] += units
+        else:
+            units = self._units(wire, message)
+            lanes[wire.lane] += units
+        return len(units)
+
     def decode(self, message: Message) -> Sequence[Decoded]:
         """The units of a message; none where it carries nothing to keep (a result, or a cleared state)."""
         wire = self._wires.get(message.topic)
-        if wire is None:
-            return self._first(message)
+        return self._first(message) if wire is None else self._units(wire, message)
+
+    def _units(self, wire: _Wire, message: Message) -> Sequence[Decoded]:
         payload = message.payload
         if message.cut is not None or len(payload) > MAX_PAYLOAD_BYTES:
             return (Rejected(_too_large(message), message, None),)
@@ -108,6 +123,7 @@ class Decoder:
         kind = route.device.kind
         self._wires[message.topic] = _Wire(
             device=route.device,
+            lane=lane_of(message.topic, self.lanes),
             one=narrow.ONE[kind].decode,
             many=narrow.MANY[kind].decode,
             all_of_one=ONE[kind].validator.validate_json,
@@ -239,6 +255,11 @@ class Decoder:
             f"ts {time.isoformat()} is older than {self._too_old.total_seconds() / 86_400:g} days: correct "
             "the device's clock, or raise CARBONFLOW_TOO_OLD_DAYS and replay.",
         )
+
+
+def lane_of(topic: str, lanes: int) -> int:
+    """The lane of a topic: the same for all that a device says, its state too."""
+    return hash(topic.removesuffix(STATE)) % lanes
 
 
 def _unit(content: Content, message: Message, position: int | None) -> Unit:

@@ -19,7 +19,7 @@ from services.ingest.decode import DROPPED_EXTRA
 from services.ingest.gauges import UNKNOWN_US
 from services.ingest.known import Known, Newest
 from services.ingest.letters import Letters
-from services.ingest.message import Decoded, Received, Rejected, Rejection, StateUnit
+from services.ingest.message import Decoded, Received, Rejection, StateUnit
 from services.ingest.plan import Meeting, Met, OfKind, columns_by_device, part, times_us
 from services.store.dead_letters import keep_dead_letters
 from services.store.devices import count_new_devices, create_devices, find_devices, set_states
@@ -74,39 +74,44 @@ class Flush:
         self._known = known
         self._live = live
         self._account = Account()
-        self._created: frozenset[int] = frozenset()
+        self._created: set[int] = set()
         self._dirty: list[ReadingColumns] = []
 
     async def write(self, units: Sequence[Decoded]) -> Account:
         """Write all units. Raises psycopg.Error; a UniqueViolation says that `known` is out of date."""
-        self._account.refused = [(unit, unit.rejection) for unit in units if type(unit) is Rejected]
-        ids = await self._device_ids(units)
-        for kind, received in _by_kind(units).items():
-            of_kind = await self._part(kind, received, ids)
-            if of_kind is not None:
-                await self._write_readings(of_kind)
+        of_kind: dict[Kind, list[Received]] = {kind: [] for kind in Kind}
+        states = []
+        for unit in units:
+            if isinstance(unit, Received):
+                of_kind[unit.device.kind].append(unit)
+            elif isinstance(unit, StateUnit):
+                states.append(unit)
+            else:
+                self._account.refused.append((unit, unit.rejection))
+        for kind, received in of_kind.items():
+            parted = await self._part(kind, received)
+            if parted is not None:
+                await self._write_readings(parted)
         await self._mark_dirty()
-        await self._write_states([unit for unit in units if type(unit) is StateUnit], ids)
+        await self._write_states(states)
         await self._write_letters()
         await self._write_totals()
         return self._account
 
-    async def _device_ids(self, units: Sequence[Decoded]) -> Mapping[DeviceKey, int]:
+    async def _device_ids(self, units: Sequence[Received | StateUnit]) -> Mapping[DeviceKey, int]:
         """The ids of devices, new ones created; those beyond their site's quota are missing."""
-        known = self._known.ids
-        strange = dict.fromkeys(
-            unit.device for unit in units if not isinstance(unit, Rejected) and unit.device not in known
-        )
+        known = {**self._known.ids, **self._account.ids}
+        strange = dict.fromkeys(unit.device for unit in units if unit.device not in known)
         if not strange:
             return known
         found = await find_devices(self._connection, strange)
         admitted = await self._within_quota([key for key in strange if key not in found])
         if admitted:
             created = await create_devices(self._connection, admitted)
-            self._created = frozenset(created.values())
+            self._created.update(created.values())
             found |= created
-        self._account.ids = found
-        return {**known, **found}
+        self._account.ids |= found
+        return known | found
 
     async def _within_quota(self, new: list[DeviceKey]) -> list[DeviceKey]:
         """The first of the new devices, up to the quota of each site."""
@@ -126,10 +131,12 @@ class Flush:
         self._account.refused += [(unit, _quota(unit.device.site)) for unit in refused]
         return [unit for unit in units if unit.device in ids]
 
-    async def _part(self, kind: Kind, units: list[Received], ids: Mapping[DeviceKey, int]) -> OfKind | None:
+    async def _part(self, kind: Kind, units: list[Received]) -> OfKind | None:
         """Part the readings of a kind, but for devices beyond their site's quota; None where none is left."""
-        found = [ids.get(unit.device, 0) for unit in units]
+        known = self._known.ids
+        found = [known.get(unit.device, 0) for unit in units]
         if 0 in found:
+            ids = await self._device_ids(units)
             units = self._admitted(units, ids)
             found = [ids[unit.device] for unit in units]
         if not units:
@@ -240,8 +247,9 @@ class Flush:
             times = np.concatenate([each.times_us for each in self._dirty])
             await mark_dirty(self._connection, device_ids, times // QUARTER_US)
 
-    async def _write_states(self, states: list[StateUnit], ids: Mapping[DeviceKey, int]) -> None:
+    async def _write_states(self, states: list[StateUnit]) -> None:
         """The last state of each device."""
+        ids = await self._device_ids(states) if states else {}
         admitted = self._admitted(states, ids)
         last = {ids[unit.change.device]: (unit.change.state, unit.message.received_at) for unit in admitted}
         if last:
@@ -273,14 +281,6 @@ class Flush:
                 duplicate=account.duplicate,
                 rejected=rejected,
             )
-
-
-def _by_kind(units: Sequence[Decoded]) -> dict[Kind, list[Received]]:
-    found: dict[Kind, list[Received]] = {kind: [] for kind in Kind}
-    for unit in units:
-        if type(unit) is Received:
-            found[unit.device.kind].append(unit)
-    return {kind: received for kind, received in found.items() if received}
 
 
 def _quota(site: str) -> Rejection:

@@ -64,7 +64,7 @@ class OfKind:
         if not chosen.size:
             return None
         rows = chosen.tolist()
-        received_us = times_us([unit.message.received_at for unit in self.units])
+        received_us = _received_us(self.units)
         readings: list[Measured] = [self.units[row] for row in rows]
         if self.completed:
             readings = [self.completed.get(row, self.units[row]) for row in rows]
@@ -106,12 +106,16 @@ def part(kind: Kind, units: list[Received], device_ids: IntArray, newest_us: Int
 
 def times_us(times: Sequence[datetime]) -> IntArray:
     """Microseconds since 1970. A double holds seconds of this century to a quarter of one."""
-    # Messages that came together share one object.
+    seconds = np.array([time.timestamp() for time in times], np.float64)
+    return np.rint(seconds * SECOND_US).astype(np.int64)
+
+
+def _received_us(units: Sequence[Received]) -> IntArray:
+    """When units were received, in microseconds since 1970. Those that came together share one object."""
+    times = [unit.message.received_at for unit in units]
     changes = [row for row, (one, other) in enumerate(pairwise(times), 1) if one is not other]
-    first = np.array([0, *changes][: len(times)], np.int64)
-    seconds = np.array([times[row].timestamp() for row in first.tolist()], np.float64)
-    counts = np.diff(np.append(first, len(times)))
-    return np.repeat(np.rint(seconds * SECOND_US).astype(np.int64), counts)
+    first = [0, *changes]
+    return np.repeat(times_us([times[row] for row in first]), np.diff([*first, len(times)]))
 
 
 def _newer(device_ids: IntArray, times: IntArray, newest_us: IntArray) -> BoolArray:

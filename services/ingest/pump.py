@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple, TypeAlias
 
 from services.ingest.arrival import Endurance, messages_of
-from services.ingest.batch import Batch, Inbox, lane_of
+from services.ingest.batch import Batch, Inbox
 from services.ingest.message import Decoded, Message
 from services.ingest.metrics import Metrics
 from services.ingest.results import Publish
@@ -25,7 +25,8 @@ from services.ingest.write import DatabaseAwayError, Patience, Writer
 _READY: Final = 1
 
 
-Decode: TypeAlias = Callable[[Message], Sequence[Decoded]]
+Deal: TypeAlias = Callable[[Message, Sequence[list[Decoded]]], int]
+"""Decodes a message into its lane."""
 
 
 class _Part(NamedTuple):
@@ -44,7 +45,7 @@ class Pump:
         writers: Sequence[Writer],
         spool: Spool,
         endurance: Endurance,
-        decode: Decode,
+        deal: Deal,
         patience: Patience,
         loaded: asyncio.Event,
         metrics: Metrics,
@@ -54,7 +55,7 @@ class Pump:
         self._writers = writers
         self._spool = spool
         self._endurance = endurance
-        self._decode = decode
+        self._deal_message = deal
         self._patience = patience
         self._loaded = loaded
         self._metrics = metrics
@@ -117,7 +118,7 @@ class Pump:
         await self._loaded.wait()
         lanes: list[list[Decoded]] = [[] for _ in self._writers]
         for message in messages:
-            lanes[lane_of(message.topic, len(lanes))] += self._decode(message)
+            self._deal_message(message, lanes)
         async with asyncio.TaskGroup() as tasks:
             for lane, units in enumerate(lanes):
                 tasks.create_task(self._write_lane_again(lane, units))
