@@ -43,7 +43,7 @@ def repaired(payload: bytes) -> bytes | None:
     if nests_too_deep(payload):
         return None
     try:
-        value = json.loads(payload.decode("utf-8"), parse_int=_integer)
+        value = _DECODER.decode(payload.decode("utf-8"))
         text = json.dumps(value, ensure_ascii=False)
     except (ValueError, RecursionError):
         return None
@@ -52,6 +52,9 @@ def repaired(payload: bytes) -> bytes | None:
 
 def _integer(digits: str) -> int | float:
     return int(digits) if len(digits) <= _MAX_DIGITS else float(digits)
+
+
+_DECODER: Final = json.JSONDecoder(parse_int=_integer)
 
 
 def elements(array: bytes) -> list[bytes]:

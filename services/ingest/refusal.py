@@ -43,6 +43,8 @@ def refusal(kind: Kind, errors: list[ErrorDetails], payload: bytes) -> Rejection
     """The rejection of a reading with these errors. `payload` tells a written infinity from a number that is
     too large for one.
     """
+    if len(errors) == 1:
+        return _refusal(kind, errors[0], payload)
     deepest_first = sorted(errors, key=lambda error: -len(error["loc"]))
     found = [_refusal(kind, error, payload) for error in deepest_first]
     return min(found, key=lambda rejection: _PRECEDENCE.index(rejection.reason))

@@ -10,11 +10,11 @@ from typing import Final, NamedTuple
 
 from psycopg.rows import class_row
 
-from services.store.binary_copy import HEADER, TRAILER, fields_row
+from services.store.binary_copy import HEADER, TRAILER
 from services.store.pool import Connection
 
 # Text of PostgreSQL holds no NUL.
-_NO_NUL = {0: "�"}
+_NO_NUL: Final = "\ufffd"
 
 
 class DeadLetter(NamedTuple):
@@ -80,7 +80,11 @@ RETURNING key
 _EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
 """From which PostgreSQL counts."""
 _US: Final = timedelta(microseconds=1)
-_BIGINT: Final = Struct(">q")
+# Of binary COPY: each field has its length before it, each row the number of its fields.
+_COUNT_FIELDS: Final = (9).to_bytes(2, "big")
+_LENGTH: Final = Struct(">i")
+_BIGINT: Final = Struct(">iq")
+_DIGEST_LENGTH: Final = _LENGTH.pack(32)
 _PORTION_BYTES: Final = 1024 * 1024
 """So much is made at once of what is copied: the payloads are in memory once already."""
 
@@ -123,18 +127,28 @@ async def keep_dead_letters(
 def _portions(client: str, letters: Mapping[bytes, DeadLetter]) -> Iterator[bytes]:
     """Dead letters by key as COPY takes them, about `_PORTION_BYTES` at a time."""
     whose = client.encode()
+    begin = _COUNT_FIELDS + _LENGTH.pack(len(whose)) + whose
     portion, size = [HEADER], 0
     for key, letter in letters.items():
-        row = fields_row(
-            whose,
-            _BIGINT.pack((letter.received_at - _EPOCH) // _US),
-            _text(letter.topic),
-            letter.reason.encode(),
-            _text(letter.detail),
-            letter.payload,
-            _BIGINT.pack(letter.payload_bytes),
-            letter.payload_sha256,
-            key,
+        topic, detail, reason = _text(letter.topic), _text(letter.detail), letter.reason.encode()
+        row = b"".join(
+            (
+                begin,
+                _BIGINT.pack(8, (letter.received_at - _EPOCH) // _US),
+                _LENGTH.pack(len(topic)),
+                topic,
+                _LENGTH.pack(len(reason)),
+                reason,
+                _LENGTH.pack(len(detail)),
+                detail,
+                _LENGTH.pack(len(letter.payload)),
+                letter.payload,
+                _BIGINT.pack(8, letter.payload_bytes),
+                _DIGEST_LENGTH,
+                letter.payload_sha256,
+                _DIGEST_LENGTH,
+                key,
+            )
         )
         portion.append(row)
         size += len(row)
@@ -145,7 +159,7 @@ def _portions(client: str, letters: Mapping[bytes, DeadLetter]) -> Iterator[byte
 
 
 def _text(text: str) -> bytes:
-    return text.translate(_NO_NUL).encode("utf-8", "replace")
+    return text.replace("\0", _NO_NUL).encode("utf-8", "replace")
 
 
 async def lock_open_letter(connection: Connection, letter_id: int) -> ReplayableLetter | None:
