@@ -58,6 +58,7 @@ _DEFINITIONS: Final = (
     "kgC = kilogram",
     "tCO2 = [co2]",
     "kgCO2 = 0.001 tCO2",
+    "gCO2 = 1e-6 tCO2",
 )
 
 
@@ -170,4 +171,6 @@ def unit_of(field: str) -> str | None:
     if not found:
         return None
     names = [_TOKENS[part] for part in found]
+    if parts[start - 1] == "co2" and names[0] in {"kg", "t"}:  # supplier_co2_kg_per_kwh: not kg of carbon
+        names[0] += "CO2"
     return f"1/{names[0]}" if parts[start] == "per" else "/".join(names)

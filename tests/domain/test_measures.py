@@ -31,6 +31,8 @@ from services.domain.units import FACTOR_UNITS, GJ_PER_MMBTU, HEATING_VALUE_UNIT
         ("26.18 kgC/GJ", "t/GJ", 0.02618),
         ("8e-4 1/K", "1/K", 0.0008),
         ("8e-4/K", "1/K", 0.0008),
+        ("570 gCO2/kWh", "kgCO2/kWh", 0.57),
+        ("0.57 tCO2/MWh", "kgCO2/kWh", 0.57),
     ],
 )
 def test_values(text: str, unit: str, value: float) -> None:
@@ -49,6 +51,7 @@ def test_what_is_said_beside_the_value() -> None:
     [
         ("23.2 GJ/m3", "GJ/t", "no unit of what is counted in GJ/t"),
         ("95 tCO2/TJ", "t/GJ", "no unit of what is counted in t/GJ"),
+        ("0.57 kg/kWh", "kgCO2/kWh", "no unit of what is counted in kgCO2/kWh"),
         ("5 ton", "t", "write t or short_ton"),
         ("5,5 GJ/t", "GJ/t", "write a number in GJ/t"),
         ("about 5 GJ/t", "GJ/t", "write a number in GJ/t"),
@@ -73,6 +76,8 @@ def test_refused(text: str, unit: str, words: str) -> None:
         ("carbon_content_t_per_gj", "t/GJ"),
         ("mass_flow_t_h", "t/hour"),
         ("accuracy_pct", "%"),
+        ("supplier_co2_kg_per_kwh", "kgCO2/kWh"),
+        ("maximum_potential_co2_pct", "%"),
         ("ncv_gj_per_unit", None),
         ("factor_set", None),
         ("t", None),

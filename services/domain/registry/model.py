@@ -70,8 +70,8 @@ class PetroleumGroup(StrEnum):
 class Register(Strict):
     """A cumulative register: where it rolls over and what its last digit is worth, in its own unit."""
 
-    modulus: Positive | None = None
-    resolution: Positive | None = None
+    modulus: Positive | None = Field(None, description="where it rolls over; without it no rollover is seen")
+    resolution: Positive | None = Field(None, description="what its last digit is worth")
 
 
 class DeviceFacts(Strict):
@@ -91,10 +91,12 @@ class DeviceFacts(Strict):
     submeter_of: DeviceRef | None = Field(None, description="main meter that already contains this one")
     registers: dict[str, Register] | None = None
     multiplier: Positive | None = Field(None, description="CT x PT ratio the device does not apply itself")
-    rated_power_kw: Positive | None = None
+    rated_power_kw: Positive | None = Field(None, description="a register step above it is not booked")
     rated_flow: Positive | None = Field(None, description="in the unit of the device's rate quantity")
-    pressure_reference: Literal["gauge", "absolute"] | None = None
-    atmospheric_pressure_kpa: Positive | None = None
+    pressure_reference: Literal["gauge", "absolute"] | None = Field(
+        None, description="what the device's pressure is"
+    )
+    atmospheric_pressure_kpa: Positive | None = Field(None, description="of the place: makes gauge absolute")
     base_state: BaseState | None = Field(
         None,
         description="base state of volume_nm3 and flow_nm3_h; of a stack's flows it is 0C where not named",
@@ -105,13 +107,17 @@ class DeviceFacts(Strict):
     meter_position: Literal["supply", "return"] | None = Field(
         None, description="where a closed loop's meter sits: its density is that of the water there"
     )
-    analyser: Literal["wet", "dry"] | None = None
-    duct_area_m2: Positive | None = None
+    analyser: Literal["wet", "dry"] | None = Field(None, description="of a stack's gases")
+    duct_area_m2: Positive | None = Field(None, description="of the stack, for its velocity")
     bias_adjustment_factor: Annotated[float, Field(ge=1)] | None = Field(
         None, description="of a stack's flow, from its relative accuracy test (40 CFR 75 appendix A, 7.6.5)"
     )
-    gauges: Literal["instant", "interval_mean"] | None = None
-    repeats_frames: bool | None = None
+    gauges: Literal["instant", "interval_mean"] | None = Field(
+        None, description="what a value is: of its instant, or the mean of the interval that ends there"
+    )
+    repeats_frames: bool | None = Field(
+        None, description="it sends its last frame again for want of a new one"
+    )
     accuracy_pct: Percent | None = Field(
         None, description="limit of error by the accuracy class of the whole chain, transformers included"
     )
@@ -124,7 +130,9 @@ class Device(Strict):
     name: str = ""
     serial: str = ""
     calibration_due: date | None = None
-    results: Literal["none", "rejections", "all"] = "none"
+    results: Literal["none", "rejections", "all"] = Field(
+        "none", description="what it is told of its readings on .../result"
+    )
     facts: tuple[DeviceFacts, ...] = Field(min_length=1)
     ended: AwareDatetime | None = None
 
@@ -192,13 +200,13 @@ class FuelProperties(Strict):
     are on that of the mass as metered."""
 
     ncv_gj_per_unit: Positive | None = Field(None, description="per unit of the factor, as metered")
-    ncv_gj_per_t: Positive | None = None
-    ncv_mj_per_m3: Positive | None = None
-    ncv_basis: LabBasis | None = None
+    ncv_gj_per_t: Positive | None = Field(None, description="net calorific value by mass")
+    ncv_mj_per_m3: Positive | None = Field(None, description="net calorific value by volume")
+    ncv_basis: LabBasis | None = Field(None, description="of ncv_gj_per_t; as metered where not named")
     carbon_content_t_per_gj: Positive | None = Field(None, description="per GJ of the net calorific value")
     carbon_pct: Percent | None = Field(None, description="by mass")
-    carbon_basis: LabBasis | None = None
-    carbon_kg_per_m3: Positive | None = None
+    carbon_basis: LabBasis | None = Field(None, description="of carbon_pct; as metered where not named")
+    carbon_kg_per_m3: Positive | None = Field(None, description="carbon by volume")
     base_state: BaseState | None = Field(None, description="of the laboratory's m3 of gas")
     moisture_pct: BelowAll | None = Field(None, description="total, of the mass as metered")
     moisture_air_dried_pct: BelowAll | None = Field(None, description="of the air-dried sample")
@@ -229,11 +237,11 @@ class SourceFacts(Strict):
     area: Id | None = None
     devices: tuple[DeviceRef, ...] | None = None
     quantity: str | None = Field(None, description="the devices' register (or rate) that is the activity")
-    factor_set: str | None = None
+    factor_set: str | None = Field(None, description="set, or series of yearly sets; carbonflow factors list")
     factor_fuel: str | None = Field(None, description="the factor's fuel where it is not the carrier")
     region: str | None = Field(None, description="grid region where it is not the site's")
     factor_base_state: BaseState | None = Field(None, description="base state of a per-Nm3 factor")
-    fuel: FuelProperties | None = None
+    fuel: FuelProperties | None = Field(None, description="laboratory values; an entry replaces them whole")
     density_t_per_m3: Positive | None = Field(
         None, description="of a liquid as metered, or at density_at_c; of a gas at factor_base_state"
     )
@@ -256,8 +264,8 @@ class SourceFacts(Strict):
         None, description="which basis of electricity counts in the total; location where not named"
     )
     uncertainty: Uncertainties | None = None
-    in_total: bool | None = None
-    reconciles_with: Id | None = None
+    in_total: bool | None = Field(None, description="whether its tonnes count; false beside what counts them")
+    reconciles_with: Id | None = Field(None, description="the source that is the same carbon's other route")
     note: str | None = None
 
 
@@ -285,17 +293,19 @@ class MeterReplaced(Strict):
     type: Literal["meter_replaced"]
     device: DeviceRef
     at: AwareDatetime
-    final: dict[str, float]
-    initial: dict[str, float]
+    final: dict[str, float] = Field(description="what the old one showed last")
+    initial: dict[str, float] = Field(description="what the new one showed first")
     note: str = ""
 
 
 class Site(Strict):
     name: str = ""
-    timezone: str
+    timezone: str = Field(description="IANA name: its clock makes hours, days and factor years")
     country: Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")] | None = None
     region: str | None = Field(None, description="place of the grid factor, e.g. CN-SH")
-    gwp_set: Literal["AR4", "AR5", "AR6"] | None = None
+    gwp_set: Literal["AR4", "AR5", "AR6"] | None = Field(
+        None, description="warming potentials of CO2e; without it there is none"
+    )
     areas: dict[Id, Area] = Field(default_factory=dict)
     devices: dict[DeviceRef, Device] = Field(default_factory=dict)
     sources: dict[Id, Source] = Field(default_factory=dict)

@@ -15,7 +15,7 @@ from services.domain.registry.problems import Place, Problem
 
 _BASIS_OF: Final = {"ncv_gj_per_t": "ncv_basis", "carbon_pct": "carbon_basis"}
 _BASE_STATE_OF: Final = {"ncv_mj_per_m3": "base_state", "carbon_kg_per_m3": "base_state"}
-_HEATING_VALUE: Final = "ncv_"
+_HEATING_VALUES: Final = frozenset({"ncv_gj_per_t", "ncv_mj_per_m3"})
 
 
 def with_numbers(data: Value) -> tuple[Value, list[Problem]]:
@@ -59,7 +59,7 @@ def _is_number(text: str) -> bool:
 def _said(key: str, found: Written) -> dict[str, str]:
     """The facts that the words beside a value stand for. Raises MeasureError."""
     words = set(found.words)
-    if key.startswith(_HEATING_VALUE):
+    if key in _HEATING_VALUES:
         _check_net(words)
     elif words & (measures.NET | measures.GROSS):
         raise MeasureError(f"{key} is no heating value; leave out {' and '.join(sorted(words))}")
