@@ -62,8 +62,8 @@ class Slice(NamedTuple):
     messages: int
     units: int
     seconds: float
-    cpu_s: float
-    """Of ingest and database."""
+    ingest_cpu_s: float
+    database_cpu_s: float
 
     @property
     def per_s(self) -> float:
@@ -111,8 +111,8 @@ class Result:
             "clean_per_s": round(median(each.per_s for each in self.of(CLEAN))),
             "worst_ratio": round(min(ratios), 2),
             "median_ratio": round(median(ratios), 2),
-            "cpu_us_small": round(_cpu_us(self.of(plan.category)), 1),
-            "cpu_us_clean": round(_cpu_us(self.of(CLEAN)), 1),
+            "ingest_cpu_us": _beside(plan, self, lambda each: each.ingest_cpu_s),
+            "database_cpu_us": _beside(plan, self, lambda each: each.database_cpu_s),
             "rss_first_third_mb": round(median(self.rss_mb[:third]), 1),
             "rss_last_third_mb": round(median(self.rss_mb[-third:]), 1),
             "rss_max_mb": round(max(self.rss_mb), 1),
@@ -120,8 +120,12 @@ class Result:
         }
 
 
-def _cpu_us(slices: list[Slice]) -> float:
-    return sum(each.cpu_s for each in slices) / sum(each.messages for each in slices) * 1e6
+def _beside(plan: Plan, result: Result, of: Callable[[Slice], float]) -> dict[str, float]:
+    """CPU time per message [us] of the small slices and of the clean ones."""
+    return {
+        name: round(sum(map(of, result.of(name))) / sum(each.messages for each in result.of(name)) * 1e6, 1)
+        for name in (plan.category, CLEAN)
+    }
 
 
 async def run(plan: Plan, progress: Progress, say: Say) -> Result:
@@ -190,17 +194,18 @@ class _Course:
         self._publishers.tell(json.dumps([name, count]))
         units = await self._made()
         self._expected += units
-        cpu, started = self._cpu_s(), time.monotonic()
+        before, started = self._cpu_s(), time.monotonic()
         self._publishers.tell("go")
         await self._committed()
         seconds = time.monotonic() - started
-        measured = Slice(name, count, units, seconds, self._cpu_s() - cpu)
+        spent = (after - start for start, after in zip(before, self._cpu_s(), strict=True))
+        measured = Slice(name, count, units, seconds, *spent)
         self._result.slices.append(measured)
         self._result.rss_mb.append(rss_mb(self._consumer.child.pid))
         self._say(f"{self._number:4} {name:24} {count:6} messages {units:7} units {measured.per_s:8.0f}/s")
 
-    def _cpu_s(self) -> float:
-        return cpu_s(self._consumer.child.pid) + cpu_s(self._stack.database_pid)
+    def _cpu_s(self) -> tuple[float, float]:
+        return cpu_s(self._consumer.child.pid), cpu_s(self._stack.database_pid)
 
     async def _made(self) -> int:
         """How many units the next slice has, once it is made."""

@@ -31,7 +31,7 @@ def test_every_unit_is_accounted_for() -> None:
 def slices(*per_s: float) -> Result:
     """Clean slices and small ones in turn, at such rates."""
     names = [CLEAN if number % 2 == 0 else SMALL for number in range(len(per_s))]
-    made = [Slice(name, 1000, 1000, 1000 / rate, 0.1) for name, rate in zip(names, per_s, strict=True)]
+    made = [Slice(name, 1000, 1000, 1000 / rate, 0.1, 0.1) for name, rate in zip(names, per_s, strict=True)]
     return Result(made, [100.0] * len(made))
 
 
