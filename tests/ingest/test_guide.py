@@ -9,6 +9,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -16,11 +17,13 @@ from urllib.parse import urlsplit
 import pytest
 
 from deploy.local.layout import Layout
+from deploy.local.relocate import Programs
 from deploy.local.servers import Servers
 from services.domain.outcome import Reason
 from services.domain.quantities import QUANTITIES, Quantity, Status
 from tests.conftest import ROOT
 from tests.ingest.conftest import Database, Service, free_port, until
+from tests.ingest.test_tls import listens
 
 GUIDE = (ROOT / "docs" / "devices.md").read_text(encoding="utf-8")
 PUBLISHER = Layout(ROOT).packages / "usr/bin/mosquitto_pub"
@@ -98,7 +101,7 @@ def test_the_python_snippet_loses_nothing(service: Service, database: Database, 
     (device.folder / "device.py").write_text(snippet("python"))
     program = (sys.executable, "device.py")
     lines = [json.dumps({"power_kw": number}) for number in range(3)]
-    away = device.run(*program, given="\n".join(lines), MQTT_PORT=str(free_port()))
+    away = device.run(*program, given="\n".join(lines), MQTT_PORT=str(free_port()), MQTT_WAIT_S="1")
     assert away.returncode == 0, away.stderr
     assert away.stdout == "3 readings are still kept\n"
     service.start()
@@ -111,6 +114,33 @@ def test_the_python_snippet_loses_nothing(service: Service, database: Database, 
     until(lambda: database.rows("SELECT state FROM api.devices") == [("offline",)], "it left in order")
     kept = sqlite3.connect(device.folder / "outbox.sqlite").execute("SELECT count(*) FROM outbox")
     assert kept.fetchone() == (0,)
+
+
+@pytest.fixture
+def lonely_broker(servers: Servers, tmp_path: Path) -> Iterator[int]:
+    """The port of a broker at which no ingest has ever been."""
+    program = Programs.under(Layout(ROOT).packages).mosquitto
+    if not program.exists():
+        pytest.skip("the broker came from outside: there is no program to start another")
+    assert servers.mqtt_url  # the programs are ready to run
+    port = free_port()
+    configuration = tmp_path / "mosquitto.conf"
+    user = "user root\n" if os.geteuid() == 0 else ""
+    configuration.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\n{user}")
+    process = subprocess.Popen([str(program), "-c", str(configuration)], stderr=subprocess.DEVNULL)
+    until(lambda: listens(port), "the broker listens")
+    yield port
+    process.terminate()
+    process.wait(10)
+
+
+def test_what_a_broker_without_ingest_acknowledges_stays_in_the_outbox(
+    device: Device, lonely_broker: int
+) -> None:
+    (device.folder / "device.py").write_text(snippet("python"))
+    done = device.run(sys.executable, "device.py", given='{"power_kw": 1}', MQTT_PORT=str(lonely_broker))
+    assert done.stdout == "1 readings are still kept\n"
+    assert "not kept: No matching subscribers\n" in done.stderr
 
 
 def test_the_shell_snippet(service: Service, database: Database, device: Device) -> None:
