@@ -261,7 +261,8 @@ async def source_hours(connection: Connection, begin: datetime) -> list[rows.Sou
         rows.SourceHourRow,
         """
         SELECT DISTINCT ON (site, source, hour)
-            site, source, hour, co2_kg, in_total, coverage, estimated, status, missing_reason
+            site, source, hour, co2_kg, in_total, coverage, estimated, status, missing_reason, method,
+            factor, activity_uncertainty_pct, factor_uncertainty_pct
         FROM api.emissions_hourly
         WHERE hour >= %s
         ORDER BY site, source, hour, in_total DESC, basis

@@ -173,6 +173,10 @@ class SourceHourRow(Row):
     estimated: bool
     status: str
     missing_reason: str | None
+    method: str = ""
+    factor: str | None = None
+    activity_uncertainty_pct: Number = None
+    factor_uncertainty_pct: Number = None
 
 
 class CarrierHourRow(Row):

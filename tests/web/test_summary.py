@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -220,3 +221,30 @@ def test_nothing_to_compare_with_is_unknown(live: list[rows.LiveRow]) -> None:
     assert comparison.now_pct is None
     assert comparison.day_pct is None
     assert comparison.hours == 0
+
+
+def uncertain(name: str, begin: datetime, co2_kg: float, activity: float | None) -> rows.SourceHourRow:
+    return hour(name, begin, co2_kg).model_copy(
+        update={"factor": "gas", "activity_uncertainty_pct": activity, "factor_uncertainty_pct": 4.0}
+    )
+
+
+def test_the_uncertainty_of_today() -> None:
+    last, before = NOW - timedelta(hours=1), MIDNIGHT - timedelta(hours=1)
+    hours = [
+        uncertain("a", last, 100.0, 3.0),
+        uncertain("a", last - timedelta(hours=1), 100.0, 3.0),
+        uncertain("a", before, 100.0, None),  # yesterday
+        uncertain("b", last, 50.0, 1.0),
+        uncertain("b", last - timedelta(hours=1), 0.0, None),
+        hour("b", last - timedelta(hours=2), None),
+    ]
+    [card] = board(sources=[source("a"), source("b")], hours=hours).cards
+    assert card.co2_today.uncertainty_pct == pytest.approx(math.hypot(200 * 3, 50 * 1, 250 * 4) / 250)
+    assert [line.today.uncertainty_pct for line in card.lines] == [
+        pytest.approx(5.0),
+        pytest.approx(math.hypot(1, 4)),
+    ]
+    hours.append(uncertain("b", last - timedelta(hours=3), 1.0, None))
+    unknown = board(sources=[source("a"), source("b")], hours=hours)
+    assert (unknown.cards[0].co2_today.uncertainty_pct, unknown.co2_today.uncertainty_pct) == (None, None)

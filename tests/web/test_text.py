@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.analytics.web.text import DASH, age_text, amount_text, count_text, difference_text, share_text
+from services.analytics.web.text import (
+    DASH,
+    age_text,
+    amount_text,
+    count_text,
+    difference_text,
+    share_text,
+    uncertainty_text,
+)
 
 
 @pytest.mark.parametrize(
@@ -69,3 +77,18 @@ def test_age(seconds: float | None, expected: str) -> None:
 )
 def test_difference(percent: float | None, expected: str) -> None:
     assert difference_text(percent) == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (None, DASH),
+        (float("nan"), DASH),
+        (0.0, "± 0 %"),
+        (5.38, "± 5.4 %"),
+        (12.5, "± 12 %"),
+        (250.0, "± 250 %"),
+    ],
+)
+def test_uncertainty(value: float | None, expected: str) -> None:
+    assert uncertainty_text(value) == expected

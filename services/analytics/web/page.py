@@ -94,10 +94,13 @@ def environment() -> Environment:
         amount=text.amount_text,
         count=text.count_text,
         share=text.share_text,
+        uncertainty=text.uncertainty_text,
         age=text.age_text,
         difference=text.difference_text,
     )
-    templates.globals.update(DASH=text.DASH, WIDTH=WIDTH, HEIGHT=HEIGHT, COLOURS=COLOURS)
+    templates.globals.update(
+        DASH=text.DASH, UNCERTAINTY=text.UNCERTAINTY, WIDTH=WIDTH, HEIGHT=HEIGHT, COLOURS=COLOURS
+    )
     return templates
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from services.analytics.web.hours import HOUR, last_hours, local_day
 from services.analytics.web.reader import Snapshot
+from services.analytics.web.uncertain import uncertainty_pct
 from services.store.board_rows import (
     CarrierHourRow,
     DeviceCountRow,
@@ -45,6 +46,8 @@ class Today:
     unknown: tuple[str, ...]
     """Sources or carriers of which no hour of the day is known."""
     estimated: bool
+    uncertainty_pct: float | None = None
+    """Of the amount, 95 %; None where that of a part of it is unknown. Of CO2 only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +140,7 @@ def build(snapshot: Snapshot) -> Board:
         taken_at=snapshot.taken_at,
         cards=cards,
         now=rate_of(snapshot.sources, snapshot.live, with_site=True),
-        co2_today=_over_sites(cards),
+        co2_today=replace(_over_sites(cards), uncertainty_pct=_of_today(snapshot)),
         unregistered=tuple(each for each in snapshot.troubled if each.site not in registered),
         devices=DeviceCountRow(
             site="",
@@ -173,7 +176,7 @@ def _card(snapshot: Snapshot, site: SiteRow) -> SiteCard:
         site=site,
         local_time=now.astimezone(zone),
         now=rate_of(sources, live),
-        co2_today=_sum_today(_by_source(each for each in emissions if each.in_total), counted, midnight, now),
+        co2_today=_co2_today([each for each in emissions if each.in_total], counted, midnight, now),
         energy_today=_sum_today(_by_carrier(energy), [carrier for carrier, _ in carriers], midnight, now),
         carriers_today=carriers,
         lines=_lines(sources, live, emissions, midnight, now),
@@ -237,6 +240,23 @@ def _sum_today(
     )
 
 
+def _co2_today(
+    rows: Sequence[SourceHourRow], members: Sequence[str], midnight: datetime, now: datetime
+) -> Today:
+    found = _sum_today(_by_source(rows), members, midnight, now)
+    return replace(found, uncertainty_pct=uncertainty_pct(row for row in rows if row.hour >= midnight))
+
+
+def _of_today(snapshot: Snapshot) -> float | None:
+    """The uncertainty over all sites, of each its own day."""
+    midnights = {site.site: local_day(snapshot.taken_at, ZoneInfo(site.timezone)) for site in snapshot.sites}
+    return uncertainty_pct(
+        row
+        for row in snapshot.source_hours
+        if row.in_total and row.site in midnights and row.hour >= midnights[row.site]
+    )
+
+
 def _carriers_today(
     rows: Sequence[CarrierHourRow], midnight: datetime, now: datetime
 ) -> tuple[tuple[str, Today], ...]:
@@ -264,7 +284,7 @@ def _lines(
         SourceLine(
             source=source,
             live=rates.get(source.source),
-            today=_sum_today(_by_source(hours[source.source]), [source.source], midnight, now),
+            today=_co2_today(hours[source.source], [source.source], midnight, now),
             factor_outdated=_is_outdated(rates.get(source.source), now),
             comparison=_compare(source, rates, hours, now),
             other_basis=_other_basis(source.source, rates, live),

@@ -7,6 +7,9 @@ from typing import Final
 
 DASH: Final = "—"
 
+UNCERTAINTY: Final = "95 % interval, by what the registry says of meters and factors (IPCC approach 1)"
+"""What an uncertainty on the board is."""
+
 _DIGITS: Final = 3
 """Significant digits shown of what is smaller than 100; the exact value is in the API."""
 _AGES: Final = ((86_400.0, "d"), (3_600.0, "h"), (60.0, "min"))
@@ -39,6 +42,13 @@ def difference_text(percent: float | None) -> str:
     if percent is None or not isfinite(percent):
         return DASH
     return f"{percent:+.1f} %"
+
+
+def uncertainty_text(percent: float | None) -> str:
+    """The half width of an interval in per cent, to two digits: ± 5.4 %."""
+    if percent is None or not isfinite(percent):
+        return DASH
+    return f"± {percent:.2g} %" if percent < 100 else f"± {percent:.0f} %"
 
 
 def age_text(seconds: float | None) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from datetime import date
 from math import nan
 
 from pydantic import BaseModel, Field
 
-from services.domain.registry.model import Method
+from services.analytics.web.uncertain import factors_of
 from services.domain.uncertainty import Summand, total
 from services.store.board_rows import Number
 from services.store.emission_sums import EmissionSumRow
@@ -45,35 +45,32 @@ def totals(begin: date, end: date, rows: Sequence[EmissionSumRow]) -> TotalsAnsw
     return TotalsAnswer(
         begin=begin,
         end=end,
-        sites=[SiteTotal(site=name, **_fields([row for row in rows if row.site == name])) for name in names],
-        total=Total(**_fields(rows)),
+        sites=[_of_site(name, [row for row in rows if row.site == name]) for name in names],
+        total=_total(rows),
     )
 
 
-def _fields(rows: Sequence[EmissionSumRow]) -> dict[str, float | int | None]:
+def _of_site(site: str, rows: Sequence[EmissionSumRow]) -> SiteTotal:
+    return SiteTotal.model_validate({"site": site, **_total(rows).model_dump()})
+
+
+def _total(rows: Sequence[EmissionSumRow]) -> Total:
     found = total(_summand(row) for row in rows if row.co2_kg is not None)
-    return {
-        "co2_kg": found.amount,
-        "uncertainty_pct": found.uncertainty_pct,
-        "assessed_co2_kg": found.assessed_amount,
-        "assessed_uncertainty_pct": found.assessed_uncertainty_pct,
-        "hours": sum(row.hours for row in rows),
-        "unknown_hours": sum(row.unknown_hours for row in rows),
-    }
+    return Total(
+        co2_kg=found.amount,
+        uncertainty_pct=found.uncertainty_pct,
+        assessed_co2_kg=found.assessed_amount,
+        assessed_uncertainty_pct=found.assessed_uncertainty_pct,
+        hours=sum(row.hours for row in rows),
+        unknown_hours=sum(row.unknown_hours for row in rows),
+    )
 
 
 def _summand(row: EmissionSumRow) -> Summand:
     return Summand(
         source=(row.site, row.source),
-        factors=_factors(row),
+        factors=factors_of(row.site, row.source, row.method, row.factor),
         amount=row.co2_kg or 0.0,
         activity_width=nan if row.activity_kg is None or not row.assessed else row.activity_kg,
         factor_width=nan if row.factor_kg is None or not row.assessed else row.factor_kg,
     )
-
-
-def _factors(row: EmissionSumRow) -> tuple[Hashable, ...]:
-    """What the source was multiplied by; the carbon of a mass balance is its own, whatever it is called."""
-    if row.method == Method.MASS_BALANCE or row.factor is None:
-        return ((row.site, row.source),)
-    return tuple(row.factor.split(", "))
