@@ -14,6 +14,7 @@ from services.domain.ledger.hours import QUARTER_US, IntArray, to_us
 from services.domain.outcome import Reason
 from services.domain.quantities import Kind
 from services.domain.reading import DeviceKey, Reading
+from services.ingest.again import settled_before
 from services.ingest.convert import Converted, LiveConverter, lookups, take
 from services.ingest.decode import DROPPED_EXTRA
 from services.ingest.gauges import UNKNOWN_US
@@ -79,6 +80,7 @@ class Flush:
 
     async def write(self, units: Sequence[Decoded]) -> Account:
         """Write all units. Raises psycopg.Error; a UniqueViolation says that `known` is out of date."""
+        units = await self._not_settled(units)
         of_kind: dict[Kind, list[Received]] = {kind: [] for kind in Kind}
         states = []
         for unit in units:
@@ -97,6 +99,17 @@ class Flush:
         await self._write_letters()
         await self._write_totals()
         return self._account
+
+    async def _not_settled(self, units: Sequence[Decoded]) -> Sequence[Decoded]:
+        """All but those delivered again that are kept in another form than they would be now: duplicates."""
+        again = [unit for unit in units if unit.message.redelivered]
+        if not again:
+            return units
+        settled = await settled_before(self._connection, again)
+        self._account.repeated += settled
+        self._account.duplicate += len(settled)
+        passed = {id(unit) for unit in settled}
+        return [unit for unit in units if id(unit) not in passed]
 
     async def _device_ids(self, units: Sequence[Received | StateUnit]) -> Mapping[DeviceKey, int]:
         """The ids of devices, new ones created; those beyond their site's quota are missing."""

@@ -19,8 +19,8 @@ _LEVEL: Final = 1
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _US: Final = timedelta(microseconds=1)
 
-_Packed: TypeAlias = tuple[str, bytes, int, tuple[int, bytes] | None]
-"""Topic, payload, received_at [us since 1970], and what is known of a payload that was cut."""
+_Packed: TypeAlias = tuple[str, bytes, int, tuple[int, bytes] | None, bool]
+"""Topic, payload, received_at [us since 1970], what is known of one that was cut, and whether redelivered."""
 
 _encoder: Final = msgspec.msgpack.Encoder()
 _decoder: Final = msgspec.msgpack.Decoder(list[_Packed])
@@ -33,7 +33,13 @@ class PackedError(Exception):
 def pack(messages: Sequence[Message]) -> bytes:
     """The messages, but for their packet ids: those are of a connection."""
     rows = [
-        (each.topic, each.payload, microseconds(each.received_at), each.cut and tuple(each.cut))
+        (
+            each.topic,
+            each.payload,
+            microseconds(each.received_at),
+            each.cut and tuple(each.cut),
+            each.redelivered,
+        )
         for each in messages
     ]
     return zlib.compress(_encoder.encode(rows), _LEVEL)
@@ -46,8 +52,8 @@ def unpack(body: bytes) -> list[Message]:
     except (zlib.error, msgspec.MsgspecError) as error:
         raise PackedError(f"These are no packed messages: {error}.") from error
     return [
-        Message(topic, payload, 0, _EPOCH + received_us * _US, None if cut is None else Cut(*cut))
-        for topic, payload, received_us, cut in rows
+        Message(topic, payload, 0, _EPOCH + received_us * _US, None if cut is None else Cut(*cut), again)
+        for topic, payload, received_us, cut, again in rows
     ]
 
 

@@ -95,6 +95,8 @@ WHERE dead_letter_id = %s AND replayed_at IS NULL
 FOR UPDATE SKIP LOCKED
 """
 
+_KEPT = "SELECT key FROM core.dead_letter WHERE key = ANY (%s::bytea[]) AND replayed_at IS NULL"
+
 _MARK_REPLAYED = "UPDATE core.dead_letter SET replayed_at = now() WHERE dead_letter_id = %s"
 
 _ACCEPT = """
@@ -160,6 +162,12 @@ def _portions(client: str, letters: Mapping[bytes, DeadLetter]) -> Iterator[byte
 
 def _text(text: str) -> bytes:
     return text.replace("\0", _NO_NUL).encode("utf-8", "replace")
+
+
+async def kept_keys(connection: Connection, keys: Collection[bytes]) -> list[bytes]:
+    """Which of these are the keys of dead letters that were not replayed."""
+    cursor = await connection.execute(_KEPT, [list(keys)], binary=True)
+    return [key for (key,) in await cursor.fetchall()]
 
 
 async def lock_open_letter(connection: Connection, letter_id: int) -> ReplayableLetter | None:
