@@ -13,13 +13,13 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final, TypeAlias, TypeVar
+from typing import Final, NamedTuple, TypeAlias, TypeVar
 
 import structlog
 
 from services.ingest.message import Message
 from services.ingest.packed import PackedError, microseconds, pack, unpack
-from services.store.journal import Chunk, Journal, Stats
+from services.store.journal import Journal, Stats
 from services.store.journal_file import PAGE_BYTES, JournalError
 
 GATHER_S: Final = 0.2
@@ -31,7 +31,8 @@ _TRY_AGAIN_S: Final = 1.0
 _FIRST_MESSAGES: Final = 500
 
 Write: TypeAlias = Callable[[Sequence[Message]], Awaitable[None]]
-"""Writes messages, however long the database is away; each exactly once."""
+"""Writes messages, however long the database is away. It is called for the next ones while it is at work, and
+keeps those of a device in order."""
 
 _T = TypeVar("_T")
 
@@ -52,6 +53,17 @@ class _Gathered:
 
     messages: list[Message] = field(default_factory=list)
     of: list[tuple[_Waiting, int]] = field(default_factory=list)
+
+
+class _Read(NamedTuple):
+    messages: list[Message]
+    through: int
+    """The chunk they end with."""
+
+
+class _Written(NamedTuple):
+    task: asyncio.Task[None]
+    through: int
 
 
 class Spool:
@@ -224,35 +236,60 @@ class Spool:
             await self._hand_out(write)
 
     async def _hand_out(self, write: Write) -> None:
-        """Have all of it written, oldest first. A chunk is removed after that: killed in between, they come
-        again, and count as duplicates.
+        """Have all of it written, oldest first: while one portion is written the next is made ready.
+
+        What was written is removed after that: killed in between, it comes again, and counts as duplicate.
         """
         portion = min(_FIRST_MESSAGES, self._most)
-        while self.active:
-            appends = self._appends
-            try:
-                chunks = await self._read(portion)
-            except JournalError as error:
-                self._has(str(error))
-                await asyncio.sleep(_TRY_AGAIN_S)
-                continue
-            if chunks:
-                await self._write(chunks, write)
-                portion = min(2 * portion, self._most)
-            elif not self._appending and appends == self._appends:
-                await self._end_or_wait()
+        before: _Written | None = None
+        async with asyncio.TaskGroup() as tasks:
+            while self.active:
+                appends = self._appends
+                read = await self._read(portion)
+                if read is None:
+                    await asyncio.sleep(_TRY_AGAIN_S)
+                    continue
+                now = None
+                if read.through > self._through:
+                    now = _Written(tasks.create_task(_written(write, read.messages)), read.through)
+                    self._through = read.through
+                    portion = min(2 * portion, self._most)
+                if before is not None:
+                    await self._finish(before)
+                elif now is None and not self._appending and appends == self._appends:
+                    await self._end_or_wait()
+                before = now
 
-    async def _write(self, chunks: Sequence[Chunk], write: Write) -> None:
-        messages: list[Message] = []
+    async def _finish(self, portion: _Written) -> None:
+        await portion.task
+        self._proven = True
+        try:
+            await self._in_thread(lambda: self._opened.remove(portion.through))
+        except JournalError as error:
+            # On a full disk. It goes with the next.
+            self._log.warning("not removed from the journal", problem=str(error))
+        else:
+            self._progress.set()
+
+    async def _read(self, portion: int) -> _Read | None:
+        """The next messages; None where the journal cannot be read now."""
+        try:
+            return await self._in_thread(lambda: self._unpacked(portion))
+        except JournalError as error:
+            self._has(str(error))
+            return None
+
+    def _unpacked(self, portion: int) -> _Read:
+        """In the journal's thread."""
+        journal, messages = self._opened, list[Message]()
+        chunks = journal.read(self._through, portion, CHUNK_BYTES)
         for chunk in chunks:
             try:
                 messages += unpack(chunk.body)
             except PackedError as error:
                 self._log.error("chunk set aside", problem=str(error))
-                await self._in_thread(lambda seq=chunk.seq: self._opened.set_aside(seq))  # type: ignore[misc]
-        await write(messages)
-        self._proven = True
-        await self._remove(chunks[-1].seq)
+                journal.set_aside(chunk.seq)
+        return _Read(messages, chunks[-1].seq if chunks else self._through)
 
     async def _end_or_wait(self) -> None:
         """The journal is empty. Unless the database is known to work, wait for what is to be kept."""
@@ -269,20 +306,6 @@ class Spool:
         while self._waiting:
             self._settle(self._waiting.popleft(), kept=False)
 
-    async def _read(self, portion: int) -> list[Chunk]:
-        """The next chunks. Raises JournalError."""
-        return await self._in_thread(lambda: self._opened.read(self._through, portion, CHUNK_BYTES))
-
-    async def _remove(self, through: int) -> None:
-        """What cannot be removed now, on a full disk, goes with the next."""
-        self._through = through
-        try:
-            await self._in_thread(lambda: self._opened.remove(through))
-        except JournalError as error:
-            self._log.warning("not removed from the journal", problem=str(error))
-        else:
-            self._progress.set()
-
     @property
     def _opened(self) -> Journal:
         assert self._journal is not None
@@ -290,3 +313,7 @@ class Spool:
 
     async def _in_thread(self, work: Callable[[], _T]) -> _T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+
+async def _written(write: Write, messages: Sequence[Message]) -> None:
+    await write(messages)
