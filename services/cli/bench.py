@@ -20,7 +20,7 @@ def bench(
         list[str] | None,
         typer.Argument(
             metavar="[NAME]...",
-            help="pipeline, arrays, write, latency, idle, paho, formulas, aiomqtt. Default: all.",
+            help="pipeline, arrays, write, latency, idle, outage, paho, formulas, aiomqtt. Default: all.",
         ),
     ] = None,
     repeats: Annotated[int, typer.Option(min=1, help="How often each is measured.")] = 3,

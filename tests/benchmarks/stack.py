@@ -40,8 +40,16 @@ class Stack:
 
     servers: servers.Servers
     layout: Layout
-    database_pid: int
-    broker_pid: int
+
+    @property
+    def database_pid(self) -> int:
+        """The postmaster, which a benchmark may have started again."""
+        return _pids(self.layout)[0]
+
+    @property
+    def broker_pid(self) -> int:
+        """The broker."""
+        return _pids(self.layout)[1]
 
     @property
     def logs(self) -> Path:
@@ -120,8 +128,7 @@ def running(progress: Progress) -> Iterator[Stack]:
     folder.chmod(0o755)  # as root, the servers run under another account
     try:
         started = servers.ensure_up(folder, progress, environment={}, shared_packages=shared)
-        layout = Layout(folder, shared)
-        yield Stack(started, layout, *_pids(layout))
+        yield Stack(started, Layout(folder, shared))
     finally:
         servers.down(folder)
         shutil.rmtree(folder)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
 
-from tests.benchmarks import formulas, latency, writing
+from tests.benchmarks import formulas, latency, outage, writing
 from tests.benchmarks.child import BenchError, Child
 from tests.benchmarks.generator import Load
 from tests.benchmarks.results import Result, Sample, Target, result
@@ -37,6 +37,8 @@ class Scale:
     load_s: float = 10.0
     load_per_s: float = 5_000.0
     idle_probes: int = 20
+    away_s: float = 60.0
+    """How long the database is stopped."""
     values: int = 1_000_000
     """Of an array that a formula is given."""
 
@@ -247,6 +249,40 @@ def sum_up_idle(samples: dict[str, list[Sample]]) -> list[Result]:
     return [result("latency.idle", "ms", samples["idle"], Target(150, 150, upper=True))]
 
 
+async def measure_outage(bench: Bench, progress: OnProgress) -> dict[str, Sample]:
+    """The database is stopped while readings come at a steady rate."""
+    scale = bench.scale
+    load = Load(
+        url=bench.stack.servers.device_mqtt_url,
+        devices=scale.devices,
+        sites=scale.sites,
+        messages=10**9,
+        start_s=0,
+        rate_per_s=scale.load_per_s,
+    )
+    found = await outage.stopped_database(bench.stack, load, scale.away_s, progress)
+    if found.lost:
+        raise BenchError(f"{found.lost} of {found.published} readings were lost in an outage")
+    return {
+        "rss": Sample(found.rss_mb),
+        "stall": Sample(1000 * found.stall_s),
+        "catch_up": Sample(found.catch_up),
+        "bytes": Sample(found.bytes_each),
+        "broker_queue": Sample(found.broker_queue),
+    }
+
+
+def sum_up_outage(samples: dict[str, list[Sample]]) -> list[Result]:
+    """What ingest, its journal and the publishers make of it."""
+    return [
+        result("outage.rss", "MB", samples["rss"], Target(200, 200, upper=True)),
+        result("outage.stall", "ms", samples["stall"], Target(1000, 250, upper=True)),
+        result("outage.catch_up", "x arrival", samples["catch_up"], Target(3, 5)),
+        result("outage.journal", "bytes/message", samples["bytes"]),
+        result("outage.broker_queue", "messages", samples["broker_queue"]),
+    ]
+
+
 async def measure_aiomqtt(bench: Bench, progress: OnProgress) -> dict[str, Sample]:
     """aiomqtt 2 and executemany."""
     return await _compared(bench, "aiomqtt_executemany", bench.scale.slow_messages, progress)
@@ -303,6 +339,7 @@ BENCHMARKS: Final = MappingProxyType(
         "write": Benchmark(measure_write, sum_up_write),
         "latency": Benchmark(measure_latency, sum_up_latency),
         "idle": Benchmark(measure_idle, sum_up_idle),
+        "outage": Benchmark(measure_outage, sum_up_outage),
         "paho": Benchmark(measure_paho, _sum_up_reference("paho_copy")),
         "formulas": Benchmark(measure_formulas, sum_up_formulas),
         "aiomqtt": Benchmark(measure_aiomqtt, _sum_up_reference("aiomqtt_executemany")),

@@ -27,6 +27,7 @@ NOON = int(datetime(2026, 3, 1, 12, tzinfo=UTC).timestamp())
 TINY: dict[str, Any] = {
     "devices": 400, "sites": 20, "messages": 3_000, "arrays": 50, "array_devices": 40, "slow_messages": 1_000,
     "rows": 2_000, "batch": 1_000, "load_s": 1.0, "load_per_s": 200.0, "idle_probes": 2, "values": 2_000,
+    "away_s": 8.0,
 }  # fmt: skip
 
 
@@ -113,7 +114,7 @@ def test_an_unknown_benchmark_is_named() -> None:
     assert done.returncode == 1
     assert done.stderr == (
         "There is no benchmark nonsense: "
-        "choose of pipeline, arrays, write, latency, idle, paho, formulas, aiomqtt.\n"
+        "choose of pipeline, arrays, write, latency, idle, outage, paho, formulas, aiomqtt.\n"
     )
 
 
@@ -139,6 +140,9 @@ def test_all_of_it_runs_and_is_written_as_the_contract_says(tmp_path: Path) -> N
         "write.partials",
         "latency.p99",
         "latency.idle",
+        "outage.rss",
+        "outage.stall",
+        "outage.catch_up",
         "formula.steam",
     )
     assert set(wanted) | {"reference.paho_copy", "reference.aiomqtt_executemany"} <= set(found)

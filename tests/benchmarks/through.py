@@ -23,6 +23,7 @@ BACKLOG: Final = 60_000
 broker with a queue."""
 _POLL_S: Final = 0.02
 _STALLED_S: Final = 60.0
+_OWN: Final = "carbonflow_ingest_"
 OnProgress = Callable[[int, int], None]
 
 
@@ -92,9 +93,20 @@ class Peer:
 class Ingest:
     """The service. What it has done is what the database's own account says, committed."""
 
-    def __init__(self, child: Child, connection: psycopg.AsyncConnection) -> None:
+    def __init__(self, child: Child, connection: psycopg.AsyncConnection, port: int) -> None:
         self.child = child
         self.connection = connection
+        self._port = port
+
+    async def metrics(self) -> dict[str, float]:
+        """Its metrics without labels, by their names after `carbonflow_ingest_`."""
+        self.child.check()
+        reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
+        writer.write(b"GET /metrics HTTP/1.0\r\n\r\n")
+        lines = (await reader.read()).decode().splitlines()
+        writer.close()
+        own = [line.removeprefix(_OWN).split() for line in lines if line.startswith(_OWN) and "{" not in line]
+        return {name: float(value) for name, value in own}
 
     async def count(self) -> int:
         """Readings in the account."""
@@ -147,12 +159,13 @@ async def ingest(stack: Stack, database: Database) -> AsyncIterator[Ingest]:
         "CARBONFLOW_MQTT_URL": stack.ingest_mqtt_url,
         "CARBONFLOW_INGEST_HTTP_PORT": str(port),
         "CARBONFLOW_INGEST_CLIENT_ID": CLIENT_ID,
+        "CARBONFLOW_JOURNAL_DIR": str(stack.layout.local / "journal"),
     }
     child = await Child.start("ingest", ["-m", "services.cli.main", "ingest"], environment, stack.logs)
     try:
         await _ready(port, child)
         async with await psycopg.AsyncConnection.connect(database.owner_url, autocommit=True) as connection:
-            yield Ingest(child, connection)
+            yield Ingest(child, connection, port)
     finally:
         await child.stop()
         await forget_session(stack.operator, CLIENT_ID)
