@@ -234,7 +234,9 @@ def _bases(
         on_basis = replace(conversion, basis=basis, in_total=in_total)
         if basis == "market" and counted.missing_reason is None:
             of_market = market.convert(use, factors, at)
-            on_basis = replace(on_basis, factor=of_market, factor_uncertainty_pct=None)
+            on_basis = replace(
+                on_basis, factor=of_market, factor_uncertainty_pct=uncertainties.market_factor_pct(use)
+            )
         yield on_basis
 
 

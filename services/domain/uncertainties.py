@@ -8,7 +8,7 @@ import numpy as np
 from services.domain.activity import Use
 from services.domain.formulas import Formula
 from services.domain.methods.mass_balance import stream_factor
-from services.domain.registry.model import Method, Stream
+from services.domain.registry.model import FuelProperties, Method, Stream
 from services.domain.uncertainty import product_pct, sum_pct
 
 
@@ -42,9 +42,22 @@ def factor_pct(use: Use, streams: tuple[Stream, ...]) -> float | None:
         return None
     if stated.factor_pct is not None:
         return stated.factor_pct
-    parts = (stated.ncv_pct, stated.carbon_content_pct, stated.oxidation_rate_pct)
-    known = [part for part in parts if part is not None]
-    return float(product_pct(*known)) if len(known) == len(parts) else None
+    parts = [getattr(stated, name) for name in factor_parts(use.facts.fuel)]
+    return None if None in parts else float(product_pct(*parts))
+
+
+def factor_parts(fuel: FuelProperties | None) -> tuple[str, ...]:
+    """The uncertainties that make a fuel's: where the laboratory gives the carbon by itself, the NCV has no
+    part in it."""
+    if fuel is not None and (fuel.carbon_pct is not None or fuel.carbon_kg_per_m3 is not None):
+        return ("carbon_content_pct", "oxidation_rate_pct")
+    return ("ncv_pct", "carbon_content_pct", "oxidation_rate_pct")
+
+
+def market_factor_pct(use: Use) -> float | None:
+    """Of the market-based factor of purchased electricity."""
+    stated = use.facts.uncertainty
+    return None if stated is None else stated.market_factor_pct
 
 
 def _of_streams(use: Use, streams: tuple[Stream, ...]) -> float | None:

@@ -58,6 +58,11 @@ LAB = (
 VOLUME = "gas-volume --volume-m3 1000 --pressure-kpa 451.325 --absolute --temperature-c 18 --base-state"
 GRID = "electricity --energy-kwh 1000 --factor-set"
 STEAM = "steam --absolute --saturated-by pressure --pressure-kpa"
+MARKET = (
+    f"{GRID} CN_MEE_PROVINCE --region CN-SH --date 2026-05-01 --market-factor-set CN_MEE_NATIONAL "
+    "--market-factor-fuel electricity_national_excl_market_nonfossil --market-region CN "
+    "--contract kwh=1200000,of_kwh=4000000,co2_kg_per_kwh=0,document=D-1"
+)
 WET = "--dryness-fraction 0.96 --mass-t 12 --condensate-t 9 --condensate-temperature-c 80"
 HEAT = "--factor-set CN_GBT32150_2025 --factor-fuel heat_purchased"
 LOOP = (
@@ -89,6 +94,8 @@ EXAMPLES = [
     (f"{VOLUME} 0C", "volume_nm3", "4178.854"),
     ("gas-volume --volume-nm3 1 --from-state 0C --base-state 20C", "volume_nm3", "1.0732"),
     (f"{GRID} CN_MEE_PROVINCE --region CN-SH --date 2026-05-01", "co2_kg", "573.7"),
+    (f"{MARKET},certificate=C-1", "market.co2_kg", "426.72"),
+    (MARKET, "market.co2_kg", "609.6"),
     (f"{STEAM} 500", "enthalpy_kj_per_kg", "2748.11"),
     (f"{STEAM} 500", "activity", "2.66437"),
     (f"{STEAM} 500 {HEAT}", "co2_t", "0.29308"),
@@ -194,6 +201,8 @@ def test_a_sum_whose_terms_share_a_factor(calc: Calc) -> None:
         ("steam --pressure-kpa 1000 --temperature-c 250", 1, "gauge or absolute"),
         (f"{GAS} natural_gas --mass-t 1", 2, "give one of --mass-t"),
         ("fuel --fuel coal --mass-t 1 --oxidation-rate 3", 2, "oxidation_rate is 3.0"),
+        (f"{GRID} CN_MEE_PROVINCE --region CN-SH --contract kwh=x,co2_kg_per_kwh=0", 2, "kwh is 'x'"),
+        (f"{GRID} CN_MEE_PROVINCE --region CN-SH --contract green=1", 2, "is no key of a contract"),
         ("gas-volume --volume-nm3 1 --base-state 0C", 2, "--from-state"),
         ("mass-balance --stream carbonate=CaCO3", 2, "has no mass_t"),
         ("mass-balance --stream mass_t=1,carbon=2", 2, "is no KEY=VALUE"),

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from services.domain.conversion import compile_conversions
 from services.domain.factors import FactorBook
 from services.domain.registry.diff import refusals, touched
 from services.domain.registry.model import Registry
@@ -88,6 +89,32 @@ def test_electricity(book: FactorBook) -> None:
         **GRID,
     )
     assert stated(grid, book) == (0.5, 5.0)
+
+
+def test_the_market_basis_has_its_own(book: FactorBook) -> None:
+    stated_of = {"factor_pct": 5.0, "market_factor_pct": 2.0, "source": "test"}
+    market = {"supplier_co2_kg_per_kwh": 0.3, "document": "letter"}
+    for uncertainty, expected in (
+        (stated_of, {"location": 5.0, "market": 2.0}),
+        ({"factor_pct": 5.0, "source": "test"}, {"location": 5.0, "market": None}),
+    ):
+        registry = registry_of(
+            "meter", "electricity", "electricity", uncertainty=uncertainty, market=market, **GRID
+        )
+        [conversions] = compile_conversions(registry, book, NOW).values()
+        assert {each.basis: each.factor_uncertainty_pct for each in conversions} == expected
+
+
+def test_carbon_measured_by_itself_needs_no_ncv(book: FactorBook) -> None:
+    coal = registry_of(
+        carrier="bituminous_coal",
+        quantity="mass_t",
+        device={"accuracy_pct": 0.5},
+        factor_set="CN_NDRC_2.1",
+        fuel={"carbon_pct": 52.0, "source": "laboratory"},
+        uncertainty={"carbon_content_pct": 1.2, "oxidation_rate_pct": 0.5, "source": "test"},
+    )
+    assert stated(coal, book) == pytest.approx((0.5, 1.3))
 
 
 def limestone(*streams: dict[str, Any]) -> Registry:

@@ -43,6 +43,7 @@ def test_sound(boiler: str, kiln: str, factors: dict[str, set[str]]) -> None:
         ("ncv_pct: 1.5, ", "", "lacks carbon_content_pct, oxidation_rate_pct", True),
         ("factor: 2, ", "", "did you mean `factor_pct`?", False),
         ("factor_pct: 120, ", "", "less than or equal to 100", False),
+        ("market_factor_pct: 2, ", "", "only on electricity", False),
         ("", "factor_pct: 2, ", "give each stream its own uncertainty_pct", False),
     ],
 )

@@ -21,6 +21,7 @@ from services.domain.registry.model import Method, Registry, Stream
 from services.domain.steps.formulas import Evaluated, evaluate
 
 _SINCE: Final = "1990-01-01T00:00:00Z"
+_UNTIL: Final = "2200-01-01T00:00:00Z"
 _SITE: Final = "calc"
 _SOURCE: Final = "calc"
 _SCOPES: Final = {Method.ELECTRICITY: 2, Method.HEAT: 2}
@@ -48,6 +49,7 @@ class Case:
     metered: tuple[Metered, ...]
     facts: Mapping[str, Any]
     site: Mapping[str, Any] = field(default_factory=dict)
+    contracts: tuple[Mapping[str, Any], ...] = ()
 
 
 class Computed(NamedTuple):
@@ -101,6 +103,7 @@ def _registry(case: Case) -> Registry:
                 "method": case.method,
                 "carrier": case.carrier,
                 "facts": [source],
+                "contracts": [{"from": _SINCE, "until": _UNTIL, **each} for each in case.contracts],
             }
         },
     }

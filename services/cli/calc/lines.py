@@ -120,7 +120,9 @@ def _factor(computed: Computed) -> Iterator[Line]:
         return
     if computed.use.source.method is Method.FUEL:
         yield from _fuel_parts(computed)
-    yield Line("factor", factor.name, "", "" if isinstance(found, str) else found.factor.source)
+    # The published factor is that of the location; a market-based one says in its name what it is made of.
+    is_published = not isinstance(found, str) and computed.conversion.basis != "market"
+    yield Line("factor", factor.name, "", found.factor.source if is_published else "")
     for name, value in {
         "co2_kg_per_unit": factor.co2_kg_per_unit,
         "ch4_kg_per_unit": factor.ch4_kg_per_unit,
@@ -138,6 +140,8 @@ def _made_of(computed: Computed) -> str:
     found, use = computed.use.found, computed.use
     if use.source.method is Method.MASS_BALANCE:
         return "carbon x 44/12, or the carbonate's, x purity x conversion"
+    if computed.conversion.basis == "market":
+        return "shares x factors of contracts and of the rest (GHG Protocol scope 2, ch. 6)"
     if use.source.method is not Method.FUEL:
         return "as published"
     if use.facts.fuel is not None and use.facts.fuel.carbon_pct is not None:

@@ -227,6 +227,7 @@ class Uncertainties(Strict):
     ncv_pct: Percent | None = None
     carbon_content_pct: Percent | None = None
     oxidation_rate_pct: Percent | None = None
+    market_factor_pct: Percent | None = Field(None, description="of electricity's market-based factor")
     source: str = Field(min_length=1, description="document, or whose judgement")
 
 
