@@ -9,12 +9,12 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from services.analytics import ledger
+from services.analytics import ledger, stack_hours
 from services.analytics.ledger import Near, Pace, Touched, Windows
 from services.domain.conversion import SourceKey
 from services.domain.factors import FactorBook
 from services.domain.ledger.hours import from_us, to_us
-from services.domain.ledger.kernel import Ledger, compute
+from services.domain.ledger.kernel import Ledger, complete, measure
 from services.domain.ledger.plan import Plan
 from services.domain.ledger.readings import Readings, make_readings
 from services.domain.ledger.track import Window
@@ -77,7 +77,7 @@ class Round(NamedTuple):
     """Read, neighbours included."""
     changed: int = 0
     removed: int = 0
-    """Rows of the three tables."""
+    """Rows of the ledger's tables."""
 
     @property
     def was_full(self) -> bool:
@@ -102,6 +102,7 @@ class Recomputer:
         self._versions: Versions | None = None
         self._plan = Plan(Registry(version=1), FactorBook(()))
         self._sources: dict[SourceKey, int] = {}
+        self._stacks = stack_hours.JudgedSources()
         self._ids: dict[DeviceKey, int] = {}
         self._keys: dict[int, DeviceKey] = {}
         self._received: dict[int, int] = {}
@@ -143,6 +144,7 @@ class Recomputer:
             registry = (await load_registry(connection)).registry
             self._plan = Plan(registry, FactorBook(await load_factors(connection)))
             self._sources = await source_ids(connection)
+            self._stacks = stack_hours.judged_sources(registry)
             self._versions = found
 
     async def _meet(self, connection: Connection, dirty: Dirty, ranges: list[DirtyRange]) -> None:
@@ -248,7 +250,9 @@ class Recomputer:
             count += len(raw.time)
             batches.append(self._batch(kind, keys, raw))
             self._note_received(raw)
-        rows = compute(self._plan, batches, everything, sources)
+        draft = measure(self._plan, batches, everything, sources)
+        stored = await stack_hours.histories(connection, draft, self._sources, self._ids)
+        rows = complete(draft, stored)
         return done.plus(count, *await self._write(connection, rows, everything, sources))
 
     async def _near(self, connection: Connection, windows: Windows) -> dict[DeviceKey, Near]:
@@ -303,10 +307,15 @@ class Recomputer:
     ) -> list[Written]:
         devices = [_span(self._ids[key], each) for key, each in windows.items() if key in self._ids]
         of_sources = [_span(self._sources[key], each) for key, each in sources.items()]
+        judged, substituted = self._stacks
+        of_stacks = [_span(self._sources[key], each) for key, each in sources.items() if key in judged]
         return [
             await write_device_hours(connection, rows.device_hours, self._ids, devices),
             await write_energy_hours(connection, rows.energy_hours, self._ids, devices),
             await write_emission_hours(connection, rows.emission_hours, self._sources, of_sources),
+            await stack_hours.write(
+                connection, rows.stack_hours, self._sources, self._ids, of_stacks, substituted
+            ),
         ]
 
     def _note_received(self, raw: RawReadings) -> None:

@@ -46,6 +46,8 @@ class Policy(StrEnum):
 
 UNCONFIRMED: Final = frozenset({Policy.HJ75_2017})
 """Whose results stay provisional."""
+NEEDS_AFTER: Final = frozenset({Policy.US_PART75, Policy.HJT75_2007, Policy.HJ75_2017})
+"""Which say nothing of a gap before it is closed."""
 OF_EMISSION: Final = frozenset({Policy.HJ75_2017})
 """Which fill the emission of the hour, not a concentration."""
 ITEMS: Final = MappingProxyType(

@@ -9,7 +9,7 @@ from typing import Any, Final, LiteralString, NamedTuple
 from psycopg import sql
 
 from services.domain.conversion import SourceKey
-from services.domain.ledger.rows import DeviceHour, EmissionHour, EnergyHour
+from services.domain.ledger.rows import DeviceHour, EmissionHour, EnergyHour, StackHour
 from services.domain.reading import DeviceKey
 from services.store.pool import Connection
 
@@ -174,6 +174,23 @@ _EMISSION_HOUR: Final = _Table(
 )
 
 
+_STACK_HOUR: Final = _Table(
+    "stack_hour",
+    {"source_id": "integer", "device_id": "integer", "item": "text", "hour": "timestamptz"},
+    {
+        "ran_h": "float8",
+        "measured": "float8",
+        "substituted": "float8",
+        "method": "text",
+        "reason": "text",
+        "availability_pct": "float8",
+        "gap_h": "integer",
+        "reporting_value": "float8",
+        "reporting_unit": "text",
+    },
+)
+
+
 async def write_device_hours(
     connection: Connection, rows: Sequence[DeviceHour], ids: Mapping[DeviceKey, int], spans: Collection[Span]
 ) -> Written:
@@ -203,6 +220,21 @@ async def write_emission_hours(
     """
     values = [(ids[SourceKey(*row.source[:2])], row.source.basis, *row[1:]) for row in rows]
     return await _write(connection, _EMISSION_HOUR, values, spans)
+
+
+async def write_stack_hours(
+    connection: Connection,
+    rows: Sequence[StackHour],
+    sources: Mapping[SourceKey, int],
+    devices: Mapping[DeviceKey, int],
+    spans: Collection[Span],
+) -> Written:
+    """Make `rows` the stack-hours of the sources' spans. Raises as `write_emission_hours`."""
+    values = [
+        (sources[row.source], devices[row.device], row.item, row.hour, *row[_STACK_HOUR.key_width :])
+        for row in rows
+    ]
+    return await _write(connection, _STACK_HOUR, values, spans)
 
 
 async def note_received(connection: Connection, received_at: Mapping[int, datetime]) -> None:

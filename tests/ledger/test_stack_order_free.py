@@ -87,7 +87,7 @@ def of_window(
     ]
     sources = dict.fromkeys(plant.plan.sources_of(CEMS), window)
     draft = measure(plant.plan, [readings_of(Kind.CEMS, [CEMS], near)], {CEMS: window}, sources)
-    return complete(plant.plan, draft, histories(stored))
+    return complete(draft, histories(stored))
 
 
 def histories(rows: Iterable[StackHour]) -> dict[ItemKey, History]:

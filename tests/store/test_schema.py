@@ -131,9 +131,9 @@ def test_services_may_write_their_own_and_no_more(connection: psycopg.Connection
         "unowned_site": upsert | {"DELETE"},
     }
     assert granted(connection, "carbonflow_analytics") == {
-        **{f"{ledger}_hour": upsert | {"DELETE"} for ledger in ("device", "energy", "emission")},
+        **{f"{ledger}_hour": upsert | {"DELETE"} for ledger in ("device", "energy", "emission", "stack")},
         "dirty": {"DELETE"},
-        "dirty_range": {"DELETE"},
+        "dirty_range": {"INSERT", "DELETE"},
         "dead_letter": {"DELETE"},
         "dead_letter_dropped": upsert,
     }

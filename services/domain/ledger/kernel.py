@@ -20,7 +20,7 @@ from services.domain.ledger.plan import Plan
 from services.domain.ledger.readings import Readings
 from services.domain.ledger.rows import DeviceHour, EmissionHour, EnergyHour, StackHour
 from services.domain.ledger.shapes import Shapes
-from services.domain.ledger.stacks import settle
+from services.domain.ledger.stacks import Prepared, prepare, settle
 from services.domain.ledger.track import MAX_DEVICES, Track, Window, lay_out
 from services.domain.reading import DeviceKey
 from services.domain.substitution import History
@@ -42,8 +42,9 @@ class Draft(NamedTuple):
 
     device_hours: list[DeviceHour]
     energy: list[EnergyPart]
-    emissions: list[Part]
+    emissions: Prepared
     heard: Mapping[DeviceKey, Heard]
+    heard_of: Mapping[SourceKey, Heard]
     sources: Mapping[SourceKey, Window]
 
 
@@ -54,7 +55,7 @@ def compute(
     sources: Mapping[SourceKey, Window],
 ) -> Ledger:
     """The rows of `windows` from readings alone: `complete` of `measure`, with no hours before."""
-    return complete(plan, measure(plan, readings, windows, sources))
+    return complete(measure(plan, readings, windows, sources))
 
 
 def measure(
@@ -84,19 +85,19 @@ def measure(
             uses, parts = _parts(shapes, plan)
             energy += uses
             emissions += (part for part in parts if _inside(part, sources))
-    return Draft(hours, energy, emissions, heard, sources)
+    heard_of = _of_sources(heard, plan, sources)
+    return Draft(hours, energy, prepare(emissions, heard_of), heard, heard_of, sources)
 
 
-def complete(plan: Plan, draft: Draft, stored: Mapping[ItemKey, History] = MappingProxyType({})) -> Ledger:
+def complete(draft: Draft, stored: Mapping[ItemKey, History] = MappingProxyType({})) -> Ledger:
     """The rows of a draft. `stored` are hours of the ledger outside the windows, from which missing hours of
     stacks follow: all within `substitution.REACH_US` before the gaps in the windows, and up to the first
     valid hour after them. More changes nothing."""
-    of_sources = _of_sources(draft.heard, plan, draft.sources)
-    parts, stack_hours = settle(draft.emissions, of_sources, stored, draft.sources)
+    parts, stack_hours = settle(draft.emissions, stored, draft.sources)
     return Ledger(
         draft.device_hours,
         energy_hours(draft.energy, draft.heard),
-        emission_hours(parts, of_sources),
+        emission_hours(parts, draft.heard_of),
         sorted(stack_hours, key=lambda row: row[:4]),
     )
 

@@ -84,8 +84,8 @@ class StackHour(NamedTuple):
 
     source: SourceKey
     device: DeviceKey
-    hour: datetime
     item: str
+    hour: datetime
     ran_h: float
     """How long the unit ran."""
     measured: float | None
@@ -97,6 +97,9 @@ class StackHour(NamedTuple):
     """Why nothing stands in for what is missing."""
     availability_pct: float | None
     gap_h: int | None
+    reporting_value: float | None = None
+    """As a rule has it reported, in `reporting_unit`: rounded, and nothing is summed from it."""
+    reporting_unit: str | None = None
 
 
 def total(amounts: Sequence[float]) -> float | None:

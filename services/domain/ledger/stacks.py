@@ -27,7 +27,16 @@ from services.domain.ledger.rows import StackHour, known
 from services.domain.ledger.track import Window
 from services.domain.reading import DeviceKey
 from services.domain.stack import StackPolicy
-from services.domain.substitution import ITEMS, OF_EMISSION, UNCONFIRMED, History, Policy, Substitute, fill
+from services.domain.substitution import (
+    ITEMS,
+    NEEDS_AFTER,
+    OF_EMISSION,
+    UNCONFIRMED,
+    History,
+    Policy,
+    Substitute,
+    fill,
+)
 
 _OUT_OF_RANGE: Final = "inputs outside the range of the formula"
 
@@ -53,21 +62,19 @@ class _Hour(NamedTuple):
 Filled = Mapping[tuple[ItemKey, int], Substitute]
 
 
-def settle(
-    parts: Iterable[Part],
-    heard: Mapping[SourceKey, Heard],
-    stored: Mapping[ItemKey, History],
-    windows: Mapping[SourceKey, Window],
-) -> tuple[list[Part], list[StackHour]]:
-    """The parts with the hours of judged stacks made by their policies, and the rows of these.
+class Prepared(NamedTuple):
+    """Parts, with the hours of judged stacks apart."""
 
-    `stored` are the hours of the ledger from which missing ones follow, by item; those within the sources'
-    `windows` are made here.
-    """
+    others: list[Part]
+    hours: list[_Hour]
+
+
+def prepare(parts: Iterable[Part], heard: Mapping[SourceKey, Heard]) -> Prepared:
+    """The parts, judged: what was measured, and what is missing."""
     every = list(parts)
     judged = {_stack_hour(part) for part in every if part.judged is not None}
     if not judged:
-        return every, []
+        return Prepared(every, [])
     others: list[Part] = []
     of_hour: defaultdict[tuple[object, ...], list[Part]] = defaultdict(list)
     for part in every:
@@ -80,9 +87,38 @@ def settle(
             hours.append(_hour(first, first.judged, together))
         else:
             others += together
-    filled = _fill(hours, stored, windows)
-    made = [_settled(hour, filled) for hour in hours]
-    return [*others, *(part for part, _ in made)], [row for _, rows in made for row in rows]
+    return Prepared(others, hours)
+
+
+def wanted(prepared: Prepared) -> dict[ItemKey, bool]:
+    """The items of which hours outside the windows are asked for; and whether they are even where no valid
+    hour comes after the windows, for a gap may be closed within them, or need not be."""
+    first: dict[ItemKey, int] = {}
+    for hour in prepared.hours:
+        for item in _wanted(hour):
+            key = _key(hour, item)
+            first[key] = min(hour.part.hour_us, first.get(key, hour.part.hour_us))
+    result = dict.fromkeys(first, False)
+    for hour in prepared.hours:
+        for item in (CO2_ITEM, *hour.policy.judged):
+            key = _key(hour, item)
+            if key in first and hour.part.hour_us >= first[key]:
+                closes = hour.judged.ran_h > 0.0 and _measured(hour, item) is not None
+                result[key] |= closes or hour.policy.substitution not in NEEDS_AFTER
+    return result
+
+
+def settle(
+    prepared: Prepared, stored: Mapping[ItemKey, History], windows: Mapping[SourceKey, Window]
+) -> tuple[list[Part], list[StackHour]]:
+    """The parts with the hours of judged stacks made by their policies, and the rows of these.
+
+    `stored` are the hours of the ledger from which missing ones follow, by item; those within the sources'
+    `windows` are made here.
+    """
+    filled = _fill(prepared.hours, stored, windows)
+    made = [_settled(hour, filled) for hour in prepared.hours]
+    return [*prepared.others, *(part for part, _ in made)], [row for _, rows in made for row in rows]
 
 
 def _stack_hour(part: Part) -> tuple[SourceKey, DeviceKey, int]:
@@ -269,6 +305,6 @@ def _summary(substitutes: Iterable[Substitute]) -> Substitute:
     return Substitute(None, "; ".join(methods) or None, None)
 
 
-def _head(hour: _Hour, item: str) -> tuple[SourceKey, DeviceKey, datetime, str, float]:
+def _head(hour: _Hour, item: str) -> tuple[SourceKey, DeviceKey, str, datetime, float]:
     conversion = hour.part.conversion
-    return conversion.source, conversion.device, from_us(hour.part.hour_us), item, hour.ran_h
+    return conversion.source, conversion.device, item, from_us(hour.part.hour_us), hour.ran_h
