@@ -79,12 +79,14 @@ class Measured(NamedTuple):
     carbon_t_per_gj: float | None = None
     oxidation_rate: float | None = None
     biogenic_fraction: float | None = None
+    hhv_gj: float | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
         """What was measured, as the name of the factor tells it."""
         told = {
             "NCV": self.ncv_gj,
+            "HHV": self.hhv_gj,
             "carbon": self.carbon_t_per_gj if self.carbon_t is None else self.carbon_t,
             "oxidation": self.oxidation_rate,
             "biogenic fraction": self.biogenic_fraction,
@@ -100,33 +102,41 @@ def sample_of(fuel: FuelProperties) -> Sample:
 def measured(fuel: FuelProperties, unit: FactorUnit, base_state: BaseState | None) -> Measured | str:
     """The properties per `unit` (its gas at `base_state`), or the reason why they cannot be said so."""
     is_mass = unit.dimension is Dimension.MASS
-    if is_mass and (fuel.ncv_mj_per_m3 is not None or fuel.carbon_kg_per_m3 is not None):
+    if is_mass and _any(fuel.ncv_mj_per_m3, fuel.hhv_mj_per_m3, fuel.carbon_kg_per_m3):
         return "The laboratory's values are per m3, and the factor is per mass."
-    if not is_mass and (fuel.ncv_gj_per_t is not None or fuel.carbon_pct is not None):
+    if not is_mass and _any(fuel.ncv_gj_per_t, fuel.hhv_gj_per_t, fuel.carbon_pct):
         return "The laboratory's values are per mass, and the factor is per volume."
-    for basis in (fuel.ncv_basis, fuel.carbon_basis):
+    for basis in (fuel.ncv_basis, fuel.hhv_basis, fuel.carbon_basis):
         if basis is not None and (names := lacking(basis, sample_of(fuel))):
             return f"Laboratory values on the basis {basis} lack {' and '.join(names)}."
     return _per_mass(fuel, unit) if is_mass else _per_volume(fuel, unit, base_state)
 
 
+def _any(*values: float | None) -> bool:
+    return any(value is not None for value in values)
+
+
 def _per_mass(fuel: FuelProperties, unit: FactorUnit) -> Measured:
     sample = sample_of(fuel)
-    ncv_gj, carbon_t = fuel.ncv_gj_per_unit, None
+    ncv_gj, hhv_gj, carbon_t = fuel.ncv_gj_per_unit, None, None
     if fuel.ncv_gj_per_t is not None:
         basis = fuel.ncv_basis or LabBasis.AS_RECEIVED
         # MJ/kg is GJ/t, and kJ/kg a thousandth of it.
         ncv_gj = ncv_as_received(fuel.ncv_gj_per_t * 1000.0, basis, sample) / 1000.0 * unit.size
+    if fuel.hhv_gj_per_t is not None:
+        # A gross value does not pay for the water: it goes with the dry mass alone.
+        basis = fuel.hhv_basis or LabBasis.AS_RECEIVED
+        hhv_gj = as_received(fuel.hhv_gj_per_t, basis, sample) * unit.size
     if fuel.carbon_pct is not None:
         basis = fuel.carbon_basis or LabBasis.AS_RECEIVED
         carbon_t = as_received(fuel.carbon_pct, basis, sample) / 100.0 * unit.size
     return Measured(
-        ncv_gj, carbon_t, fuel.carbon_content_t_per_gj, fuel.oxidation_rate, fuel.biogenic_fraction
+        ncv_gj, carbon_t, fuel.carbon_content_t_per_gj, fuel.oxidation_rate, fuel.biogenic_fraction, hhv_gj
     )
 
 
 def _per_volume(fuel: FuelProperties, unit: FactorUnit, base_state: BaseState | None) -> Measured | str:
-    per_m3 = fuel.ncv_mj_per_m3 is not None or fuel.carbon_kg_per_m3 is not None
+    per_m3 = _any(fuel.ncv_mj_per_m3, fuel.hhv_mj_per_m3, fuel.carbon_kg_per_m3)
     if per_m3 and base_state is not None and fuel.base_state is None:
         return "The laboratory's values are per m3 of gas, and their base state is not named."
     if base_state is None or fuel.base_state is None:
@@ -139,4 +149,5 @@ def _per_volume(fuel: FuelProperties, unit: FactorUnit, base_state: BaseState | 
         fuel.carbon_content_t_per_gj,
         fuel.oxidation_rate,
         fuel.biogenic_fraction,
+        None if fuel.hhv_mj_per_m3 is None else fuel.hhv_mj_per_m3 / 1000.0 * m3,
     )

@@ -28,7 +28,8 @@ HIGHEST_C: Final = 150.0
 
 _TERMS: Final = 16
 """exp of what the range and the largest expansion allow (0.6) is then exact to the last bit."""
-_ITERATIONS: Final = 50
+_ITERATIONS: Final = 30
+_TURNS_TO_FIND_ROW: Final = 10
 
 
 class _Row(NamedTuple):
@@ -75,28 +76,29 @@ def by_coefficient(density_t_per_m3: float, at_c: float, expansion_per_k: float)
 
 def by_table(group: PetroleumGroup, density_t_per_m3: float, at_c: float) -> Expansion | None:
     """Oil of the group, by ISO 91-1 from its density at any temperature; None outside the table."""
-    density_15 = density_t_per_m3 * 1000.0
-    for _ in range(_ITERATIONS):
-        per_k = _coefficient(group, density_15)
-        if per_k is None or not LOWEST_C <= at_c <= HIGHEST_C:
+    if not LOWEST_C <= at_c <= HIGHEST_C:
+        return None
+    density = density_15 = density_t_per_m3 * 1000.0
+    row: _Row | None = None
+    for turn in range(_ITERATIONS):
+        # The rows of a table do not quite meet: between two of them the last one found is kept to.
+        row = _row(group, density_15) if turn < _TURNS_TO_FIND_ROW else row
+        if row is None:
             return None
-        before, density_15 = (
-            density_15,
-            density_t_per_m3 * 1000.0 / _at(at_c, TABLE_C, per_k, TABLE_CURVATURE),
-        )
-        if before == density_15:
-            break
-    per_k = _coefficient(group, density_15)
-    return None if per_k is None else Expansion(density_15 / 1000.0, TABLE_C, per_k, TABLE_CURVATURE)
+        density_15 = density / _at(at_c, TABLE_C, _coefficient(row, density_15), TABLE_CURVATURE)
+    if row is None:
+        return None
+    return Expansion(density_15 / 1000.0, TABLE_C, _coefficient(row, density_15), TABLE_CURVATURE)
 
 
-def _coefficient(group: PetroleumGroup, density_15_kg_per_m3: float) -> float | None:
+def _row(group: PetroleumGroup, density_15_kg_per_m3: float) -> _Row | None:
     if density_15_kg_per_m3 < _LIGHTEST[group]:
         return None
-    for row in _TABLES[group]:
-        if density_15_kg_per_m3 < row.below:
-            return row.k0 / density_15_kg_per_m3**2 + row.k1 / density_15_kg_per_m3 + row.k2
-    return None
+    return next((row for row in _TABLES[group] if density_15_kg_per_m3 < row.below), None)
+
+
+def _coefficient(row: _Row, density_15_kg_per_m3: float) -> float:
+    return row.k0 / density_15_kg_per_m3**2 + row.k1 / density_15_kg_per_m3 + row.k2
 
 
 def _at(temperature_c: float, at_c: float, per_k: float, curvature: float) -> float:

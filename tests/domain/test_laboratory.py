@@ -107,6 +107,29 @@ def test_carbon_by_itself_replaces_that_of_a_set_by_hhv_too(book: FactorBook) ->
     assert coal.ch4_kg_per_unit == plain.ch4_kg_per_unit
 
 
+def test_a_measured_hhv_scales_a_set_by_hhv(book: FactorBook) -> None:
+    """EPA's tier 2: CO2 and CH4 by the measured heating value and the set's kg per mmBtu."""
+    name = "US_EPA_40CFR98_C1_C2/bituminous_coal"
+    plain = _of(book, name, biogenic_fraction=0.0)
+    [factor] = [factor for factor in book.factors if factor.name == name]
+    assert factor.ncv_gj_per_unit is not None
+    per_t = factor.ncv_gj_per_unit / T_PER_SHORT_TON
+    more = _of(book, name, hhv_gj_per_t=1.1 * per_t)
+    assert more.co2_kg_per_unit == pytest.approx(1.1 * plain.co2_kg_per_unit, rel=1e-12)
+    assert more.ch4_kg_per_unit == pytest.approx(1.1 * plain.ch4_kg_per_unit, rel=1e-12)
+    assert math.isnan(more.energy_kwh_per_unit)
+    assert more.name == f"{name} with measured HHV ({_LAB})"
+    drier: dict[str, Any] = {"hhv_basis": "d", "moisture_pct": 10.0}
+    assert _of(book, name, hhv_gj_per_t=per_t, **drier).co2_kg_per_unit == pytest.approx(
+        0.9 * plain.co2_kg_per_unit, rel=1e-12
+    )
+    gas = _of(book, "US_EPA_40CFR98_C1_C2/natural_gas", hhv_mj_per_m3=38.0)
+    assert gas.co2_kg_per_unit == pytest.approx(0.038 / 1.05505585262 * 53.06, rel=1e-4)
+    assert "a measured HHV has no part in it" in str(
+        _of(book, "CN_NDRC_2.1/bituminous_coal", hhv_gj_per_t=25.0).missing_reason
+    )
+
+
 def test_an_ncv_by_mass_is_the_same_for_any_unit_of_the_factor(book: FactorBook) -> None:
     name = "CN_NDRC_2.1/bituminous_coal"
     by_mass, by_unit = _of(book, name, ncv_gj_per_t=21.0), _of(book, name, ncv_gj_per_unit=21.0)

@@ -61,9 +61,15 @@ def test_a_density_is_itself_at_its_own_temperature_and_falls_with_heat(
     found = by_table(group, density, at_c)
     if found is None:
         return
-    assert density_at(found, at_c) == pytest.approx(density, rel=1e-7)
+    assert density_at(found, at_c) == pytest.approx(density, rel=1e-9)
     warmer = density_at(found, min(temperature_c + 5.0, 150.0))
     assert warmer <= density_at(found, temperature_c)
+
+
+def test_between_two_rows_of_a_table_a_density_is_itself_too() -> None:
+    found = by_table(PetroleumGroup.PRODUCTS, 0.81, -14.5)
+    assert found is not None
+    assert density_at(found, -14.5) == pytest.approx(0.81, rel=1e-12)
 
 
 @given(per_k=st.floats(0.0, 0.003), at_c=st.floats(-50.0, 150.0), temperature_c=st.floats(-50.0, 150.0))

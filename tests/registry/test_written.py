@@ -75,6 +75,8 @@ def test_carbon_with_its_basis() -> None:
     [
         ("ncv_gj_per_t: 5544 kcal/kg", "does not say LHV or HHV"),
         ("ncv_gj_per_t: 6000 kcal/kg HHV ar", "gross calorific value"),
+        ("hhv_gj_per_t: 6000 kcal/kg", "does not say LHV or HHV"),
+        ("hhv_gj_per_t: 6000 kcal/kg LHV", "net calorific value"),
         ("ncv_gj_per_t: 36 MJ/m3 LHV", "no unit of what is counted in GJ/t"),
         ("carbon_content_t_per_gj: 95.3 kgCO2/GJ", "no unit of what is counted in t/GJ"),
         ("carbon_pct: 58 % LHV", "is no heating value"),

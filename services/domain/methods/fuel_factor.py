@@ -1,7 +1,8 @@
 """The factor of a burned fuel: each of its parts as measured where it was, else as published.
 
 CO2 = NCV x CC x OF x 44/12 per unit, or C x OF x 44/12 where the laboratory gives the carbon by itself (NDRC
-guidelines, eq. 2 and 3); sets per energy (IPCC, EPA) have oxidation 1.
+guidelines, eq. 2 and 3); sets per energy (IPCC, EPA) have oxidation 1. A measured HHV is EPA's tier 2 (40 CFR
+98.33(a)(2), eq. C-2a).
 """
 
 from __future__ import annotations
@@ -70,12 +71,15 @@ def _published(factor: Factor) -> _Parts:
 def _parts(factor: Factor, lab: Measured) -> _Parts | str:
     published = _published(factor)
     ncv_gj = published.ncv_gj if lab.ncv_gj is None else lab.ncv_gj
-    heating_gj = published.heating_gj if factor.basis == "HHV" else ncv_gj
+    gross_gj = published.heating_gj if lab.hhv_gj is None else lab.hhv_gj
+    heating_gj = gross_gj if factor.basis == "HHV" else ncv_gj
     if factor.gas == "CO2e":
         return f"{factor.name} gives CO2e only; measured values of carbon have no part in it."
+    if lab.hhv_gj is not None and factor.basis != "HHV":
+        return f"{factor.name} is by {factor.basis}: a measured HHV has no part in it."
     if lab.carbon_t is not None:
         co2_kg = co2_of_carbon(lab.carbon_t, _oxidation_rate(factor, lab))
-    elif (lab.ncv_gj, lab.carbon_t_per_gj, lab.oxidation_rate) == (None, None, None):
+    elif (lab.ncv_gj, lab.hhv_gj, lab.carbon_t_per_gj, lab.oxidation_rate) == (None, None, None, None):
         co2_kg = published.co2_kg
         if co2_kg is None:
             return f"{factor.name} carries no CO2 factor."
@@ -83,7 +87,7 @@ def _parts(factor: Factor, lab: Measured) -> _Parts | str:
         return f"{factor.name} is by HHV: a measured NCV and carbon content can only replace it together."
     else:
         carbon = _carbon_content(factor) if lab.carbon_t_per_gj is None else lab.carbon_t_per_gj
-        energy_gj = factor.ncv_gj_per_unit if lab.ncv_gj is None else lab.ncv_gj
+        energy_gj = heating_gj if lab.ncv_gj is None else lab.ncv_gj
         co2_kg = co2_of_parts(energy_gj, carbon, _oxidation_rate(factor, lab))
     if co2_kg is None:
         return f"{factor.name} lacks what the source did not measure: NCV, carbon content or oxidation rate."

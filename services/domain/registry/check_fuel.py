@@ -47,18 +47,20 @@ def _laboratory(facts: SourceFacts, place: Place) -> Iterator[Problem]:
         elif lacks := lacking(basis, sample_of(fuel)):
             message = f"is {basis}: bringing {value_name} to the mass as metered needs {' and '.join(lacks)}."
             yield Problem((*place, basis_name), message)
-    per_m3 = [name for name in ("ncv_mj_per_m3", "carbon_kg_per_m3") if getattr(fuel, name) is not None]
+    per_m3 = [name for name in _PER_M3 if getattr(fuel, name) is not None]
     if per_m3 and fuel.base_state is None and facts.factor_base_state is not None:
         yield Problem(place, f"has {per_m3[0]} of a gas without its `base_state`, such as 20C.")
     if fuel.base_state is not None and not per_m3:
         yield Problem((*place, "base_state"), "has no effect without a value per m3: remove it.")
 
 
+_PER_M3: Final = ("ncv_mj_per_m3", "hhv_mj_per_m3", "carbon_kg_per_m3")
 _ONE_OF: Final = (
     ("ncv_gj_per_unit", "ncv_gj_per_t", "ncv_mj_per_m3"),
+    ("hhv_gj_per_t", "hhv_mj_per_m3"),
     ("carbon_content_t_per_gj", "carbon_pct", "carbon_kg_per_m3"),
 )
-_BASES: Final = {"ncv_basis": "ncv_gj_per_t", "carbon_basis": "carbon_pct"}
+_BASES: Final = {"ncv_basis": "ncv_gj_per_t", "hhv_basis": "hhv_gj_per_t", "carbon_basis": "carbon_pct"}
 
 
 def _volume(facts: SourceFacts, place: Place) -> Iterator[Problem]:

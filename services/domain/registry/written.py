@@ -13,9 +13,10 @@ from services.domain.measures import MeasureError, Written
 from services.domain.registry.document import Value
 from services.domain.registry.problems import Place, Problem
 
-_BASIS_OF: Final = {"ncv_gj_per_t": "ncv_basis", "carbon_pct": "carbon_basis"}
-_BASE_STATE_OF: Final = {"ncv_mj_per_m3": "base_state", "carbon_kg_per_m3": "base_state"}
-_HEATING_VALUES: Final = frozenset({"ncv_gj_per_t", "ncv_mj_per_m3"})
+_BASIS_OF: Final = {"ncv_gj_per_t": "ncv_basis", "hhv_gj_per_t": "hhv_basis", "carbon_pct": "carbon_basis"}
+_BASE_STATE_OF: Final = dict.fromkeys(("ncv_mj_per_m3", "hhv_mj_per_m3", "carbon_kg_per_m3"), "base_state")
+_NET_VALUES: Final = frozenset({"ncv_gj_per_t", "ncv_mj_per_m3"})
+_GROSS_VALUES: Final = frozenset({"hhv_gj_per_t", "hhv_mj_per_m3"})
 
 
 def with_numbers(data: Value) -> tuple[Value, list[Problem]]:
@@ -59,8 +60,10 @@ def _is_number(text: str) -> bool:
 def _said(key: str, found: Written) -> dict[str, str]:
     """The facts that the words beside a value stand for. Raises MeasureError."""
     words = set(found.words)
-    if key in _HEATING_VALUES:
+    if key in _NET_VALUES:
         _check_net(words)
+    elif key in _GROSS_VALUES:
+        _check_gross(words)
     elif words & (measures.NET | measures.GROSS):
         raise MeasureError(f"{key} is no heating value; leave out {' and '.join(sorted(words))}")
     said = {}
@@ -81,6 +84,13 @@ def _check_net(words: set[str]) -> None:
         raise MeasureError("it is a gross calorific value, and the net one (LHV) is wanted")
     if not words & measures.NET:
         raise MeasureError("it does not say LHV or HHV; write LHV behind a net calorific value")
+
+
+def _check_gross(words: set[str]) -> None:
+    if words & measures.NET:
+        raise MeasureError("it is a net calorific value, and the gross one (HHV) is wanted")
+    if not words & measures.GROSS:
+        raise MeasureError("it does not say LHV or HHV; write HHV behind a gross calorific value")
 
 
 def _add(
