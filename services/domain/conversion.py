@@ -31,6 +31,7 @@ from services.domain.registry.model import (
     facts_at,
 )
 from services.domain.stack import Evidence, StackPolicy
+from services.domain.stock import NO_STOCKS, Stocks, stocks_of
 
 __all__ = [
     "Conversion",
@@ -79,6 +80,8 @@ class Conversion:
     """How the hours of a measured stack are judged; None for all others."""
     evidence: tuple[Evidence, ...] = ()
     """What a reading of status `stopped` must show to count as zero; nothing: it never does."""
+    stocks: Stocks = NO_STOCKS
+    """What a mass balance knows of its carbon in stock."""
     activity_uncertainty_pct: float | None = None
     factor_uncertainty_pct: float | None = None
     """Half widths of the 95 % interval (`uncertainties`); None is unknown."""
@@ -129,7 +132,8 @@ def members(site: Site, factors: FactorBook, at: datetime) -> Iterator[Member]:
             if device is not None:
                 kind = kind_of(ref)
                 quantity = quantity_of(kind, device, named)
-                use = Use(site, kind, device, source, facts, quantity, found, returned)
+                named_facts = mass_balance.with_density(facts, streams[0]) if streams else facts
+                use = Use(site, kind, device, source, named_facts, quantity, found, returned)
                 yield Member(source_id, ref, use, streams)
 
 
@@ -176,11 +180,12 @@ def _devices(source: Source, facts: SourceFacts) -> Iterator[_Fed]:
         for each in facts.condensate or ():
             yield _Fed(each.device, each.quantity, returned=True)
         return
-    streams: defaultdict[tuple[str, str], list[Stream]] = defaultdict(list)
+    streams: defaultdict[tuple[object, ...], list[Stream]] = defaultdict(list)
     for stream in facts.streams or ():
-        streams[stream.device, stream.quantity].append(stream)
-    for (ref, quantity), of_device in streams.items():
-        yield _Fed(ref, quantity, tuple(of_device))
+        density = stream.density_t_per_m3, stream.density_base_state
+        streams[stream.device, stream.quantity, *density].append(stream)
+    for of_device in streams.values():
+        yield _Fed(of_device[0].device, of_device[0].quantity, tuple(of_device))
 
 
 def device_at(site: Site, ref: str, at: datetime) -> DeviceFacts | None:
@@ -216,6 +221,7 @@ def _conversion(site_id: str, member: Member, counted: Activity, factor: Emissio
         rate_params=counted.rate_params,
         activity_unit=counted.unit,
         factor=factor,
+        stocks=stocks_of(source.stocks),
         stack=cems_source.policy(member.use, counted),
         evidence=cems_source.evidence(member.use),
         activity_uncertainty_pct=uncertainties.activity_pct(member.use, counted.formula),

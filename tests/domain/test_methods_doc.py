@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final, TypeAlias
@@ -14,13 +14,24 @@ import pytest
 from services.domain import liquids, steam
 from services.domain.arrays import FloatArray, column
 from services.domain.conditions import BASE_TEMPERATURE_K, base_state_ratio, volume_at_base
-from services.domain.factors import FactorBook, Found
+from services.domain.factors import CO2_PER_CARBON, FactorBook, Found
 from services.domain.laboratory import Sample, as_received, ncv_as_received
+from services.domain.ledger.balance import balanced
+from services.domain.ledger.hours import to_us
 from services.domain.methods import cems, heat, part75
 from services.domain.methods.fuel_factor import emission_factor
 from services.domain.methods.market import market_factor, share_of
 from services.domain.methods.mass_balance import PRINTED, STOICHIOMETRIC
-from services.domain.registry.model import BaseState, Contract, FuelProperties, LabBasis, PetroleumGroup
+from services.domain.registry.model import (
+    BaseState,
+    Contract,
+    FuelProperties,
+    LabBasis,
+    Method,
+    PetroleumGroup,
+    Stock,
+)
+from services.domain.stock import NO_STOCKS, stocks_of
 from services.domain.uncertainty import Summand, product_pct, total
 
 PAGE = Path(__file__).resolve().parents[2] / "docs/methods.md"
@@ -253,6 +264,31 @@ def _uncertainty(given: Example, _book: FactorBook) -> Computed:
     }
 
 
+def _stock(given: Example, _book: FactorBook) -> Computed:
+    value = {name: float(text) for name, text in given.items()}
+    begin = datetime(2026, 3, 1, tzinfo=UTC)
+    piles = [
+        Stock(
+            material="coal",
+            at=begin + timedelta(hours=hours),
+            mass_t=value[name],
+            carbon_fraction=value["coal_carbon"],
+            document="survey",
+        )
+        for hours, name in ((0, "stock_before_t"), (1, "stock_after_t"))
+    ]
+    streams_kg = [
+        value["coal_t"] * value["coal_carbon"] * CO2_PER_CARBON * 1000,
+        -value["steel_t"] * value["steel_carbon"] * CO2_PER_CARBON * 1000,
+    ]
+    hour = to_us(begin), to_us(begin + timedelta(hours=1))
+    found = {
+        name: balanced(Method.MASS_BALANCE, sum(streams_kg), streams_kg, stocks, hour).co2_kg
+        for name, stocks in (("t_co2", stocks_of(piles)), ("without_stock_t_co2", NO_STOCKS))
+    }
+    return {name: (kg or 0.0) / 1000 for name, kg in found.items()}
+
+
 CASES: Final[Mapping[str, Callable[[Example, FactorBook], Computed]]] = MappingProxyType(
     {
         "gas volume": _gas,
@@ -267,6 +303,7 @@ CASES: Final[Mapping[str, Callable[[Example, FactorBook], Computed]]] = MappingP
         "stack": _stack,
         "appendix F": _appendix_f,
         "mass balance": _mass_balance,
+        "change of stock": _stock,
         "uncertainty": _uncertainty,
     }
 )

@@ -169,3 +169,25 @@ def test_electricity_on_both_bases(gauges: dict[str, float]) -> None:
     found = agree(registry, steady(METER, "energy_import_kwh", 500.0, **gauges))
     location, market = (500 * factor for factor in (0.5737, 0.6 * 0.6096))
     assert found == {"location": pytest.approx(location), "market": pytest.approx(market)}
+
+
+COAL, TAR, GAS = (DeviceKey("s", Kind.FLOWMETER, name) for name in ("coal", "tar", "gas"))
+
+
+def test_a_mass_balance_by_mass_and_by_volume() -> None:
+    """A slurry by mass, a gas from line conditions, and tar that leaves."""
+    streams: list[dict[str, Any]] = [
+        {"device": "flowmeter/coal", "quantity": "mass_t", "carbon_fraction": 0.5},
+        {"device": "flowmeter/tar", "quantity": "volume_m3", "role": "output", "carbon_fraction": 0.9},
+        {"device": "flowmeter/gas", "quantity": "volume_m3", "carbon_fraction": 0.75},
+    ]
+    streams[1] |= {"density_t_per_m3": 1.15}
+    streams[2] |= {"density_t_per_m3": 0.000717, "density_base_state": "0C"}
+    devices = {"flowmeter/coal": {}, "flowmeter/tar": {}, "flowmeter/gas": {"pressure_reference": "absolute"}}
+    source = {"scope": 1, "method": "mass_balance", "carrier": "carbon", "streams": streams}
+    readings = steady(COAL, "mass_t", 20.0) + steady(TAR, "volume_m3", 3.0)
+    readings += steady(GAS, "volume_m3", 1000.0, temperature_c=18.0, pressure_kpa=451.325)
+    found = agree(world(devices, source), readings)
+    # 1000 m3 at 451.325 kPa and 18 degC are 4178.854 m3 at 0 degC.
+    carbon_t = 20 * 0.5 - 3 * 1.15 * 0.9 + 4178.854 * 0.000717 * 0.75
+    assert found["none"] == pytest.approx(carbon_t * 44 / 12 * 1000, rel=1e-6)

@@ -33,7 +33,7 @@ ROOT = Path(__file__).resolve().parents[2]
 T0 = datetime(2026, 3, 1, tzinfo=UTC)
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
 SINCE = "2020-01-01T00:00:00Z"
-_SOURCE = ("scope", "method", "carrier", "contracts", "ended")
+_SOURCE = ("scope", "method", "carrier", "contracts", "stocks", "ended")
 
 
 def approx(value: object, *, rel: float | None = None, abs: float | None = None) -> Any:  # noqa: A002

@@ -214,6 +214,7 @@ def test_heat_needs_its_medium(small: str, facts: str, words: list[str]) -> None
 
 
 STREAM = "device: beltscale/coal, quantity: mass_t"
+GAS = "device: flowmeter/gas, quantity: volume_nm3"
 
 
 @pytest.mark.parametrize(
@@ -235,6 +236,9 @@ STREAM = "device: beltscale/coal, quantity: mass_t"
             "has no effect on a mass balance",
         ),
         (f"streams: [{{{STREAM}, carbonate: CaCO3, purity: 1.1}}]", "less than or equal to 1"),
+        (f"streams: [{{{GAS}, carbon_fraction: 0.7}}]", "of a volume give `density_t_per_m3`"),
+        (f"streams: [{{{GAS}, carbon_fraction: 0.7, density_t_per_m3: 0.001}}]", "name the base state"),
+        (f"streams: [{{{STREAM}, carbonate: CaCO3, density_t_per_m3: 1}}]", "has no effect on mass_t"),
     ],
 )
 def test_a_mass_balance_needs_its_streams(
@@ -352,6 +356,34 @@ def test_contracts_of_electricity(
         assert found == ()
     else:
         assert any(words in message for message in messages), found
+
+
+PILE = "material: coal, at: 2025-01-01, mass_t: 100, carbon_fraction: 0.6, document: survey"
+
+
+def test_inventories_are_of_mass_balances_and_each_once(small: str, factors: dict[str, set[str]]) -> None:
+    balance = source(
+        "balance",
+        1,
+        "mass_balance",
+        "limestone",
+        f"in_total: false, streams: [{{{STREAM}, carbonate: CaCO3}}]",
+    )
+
+    def found(*stocks: str) -> tuple[Problem, ...]:
+        listed = f"stocks: [{', '.join(f'{{{each}}}' for each in stocks)}]"
+        return faults(
+            small + changed(balance, "        facts:", f"        {listed}\n        facts:"), factors
+        )
+
+    assert found(PILE, PILE.replace("2025", "2026"), PILE.replace("coal", "lime")) == ()
+    assert "second inventory of coal" in found(PILE, PILE)[0].message
+    told = [problem.message for problem in found(PILE.replace("mass_t", "mass"))]
+    assert any("did you mean `mass_t`" in message for message in told)
+    elsewhere = changed(
+        small, "        carrier: coal\n", f"        carrier: coal\n        stocks: [{{{PILE}}}]\n"
+    )
+    assert "only on mass_balance" in faults(elsewhere, factors)[0].message
 
 
 def test_contracts_are_of_electricity_only(small: str, factors: dict[str, set[str]]) -> None:

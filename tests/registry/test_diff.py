@@ -259,3 +259,27 @@ def shown_places(old: Registry, new: Registry) -> list[str]:
     assert {change.place[:5] for change in changes} == {("sites", "works", "sources", "power", "contracts")}
     assert {change.place[5] for change in changes} == {"PPA 2026-01-01"}
     return [str(change.place[6]) for change in changes]
+
+
+def test_an_inventory_touches_the_time_since_the_one_before(demo: str) -> None:
+    def with_stocks(*days: str) -> Registry:
+        rows = [
+            f"{{material: stone, at: {day}, mass_t: 10, carbon_fraction: 0.1, document: d}}" for day in days
+        ]
+        listed = f"        carrier: limestone\n        stocks: [{', '.join(rows)}]\n"
+        assert "        carrier: limestone\n" in demo
+        return parse(demo.replace("        carrier: limestone\n", listed)).registry
+
+    belt = DeviceKey("plant", Kind.BELTSCALE, "limestone")
+    before, after = (
+        with_stocks("2026-01-01", "2026-03-01"),
+        with_stocks("2026-01-01", "2026-02-01", "2026-03-01"),
+    )
+    first = datetime(2025, 12, 31, 16, tzinfo=UTC)  # midnight in Shanghai
+    assert touched(before, after) == touched(after, before) == {belt: first}
+    assert notices(before, after) == []
+    [notice] = notices(after, before)
+    assert "no longer has the inventory of stone at 2026-02-01" in notice.message
+    longer = with_stocks("2026-01-01", "2026-03-01", "2026-04-01")
+    assert touched(before, longer) == {belt: datetime(2026, 2, 28, 16, tzinfo=UTC)}
+    assert touched(parse(demo).registry, with_stocks("2026-01-01")) == {belt: first}

@@ -7,6 +7,7 @@ from typing import NamedTuple, Protocol
 
 from services.domain.conversion import Conversion, SourceKey
 from services.domain.ledger.activities import NO_FACTOR, Amount
+from services.domain.ledger.balance import balanced
 from services.domain.ledger.hours import from_us
 from services.domain.ledger.judgement import Judgement
 from services.domain.ledger.rows import EmissionHour, SourceBasis, total
@@ -78,10 +79,12 @@ def _row(basis: SourceBasis, parts: Sequence[Part]) -> EmissionHour:
     counted = [] if missing else [part for part in parts if part.amount.activity is not None]
     factors = [part.conversion.factor for part in parts]
     co2_kg = _sum(counted, "co2_kg_per_unit")
-    co2e_kg = _sum(counted, "co2e_kg_per_unit")
     if co2_kg is None and missing is None:
         missing = next((each.missing_reason for each in factors if each.missing_reason), NO_FACTOR)
-    uncertainty = UNKNOWN if co2_kg is None else _uncertainty(counted)
+    hour = parts[0].hour_us, parts[0].end_us
+    co2_kg, stock_kg, alarm = balanced(first.method, co2_kg, _co2_kg(counted), first.stocks, hour)
+    co2e_kg = None if alarm else _less(_sum(counted, "co2e_kg_per_unit"), stock_kg)
+    uncertainty = UNKNOWN if co2_kg is None or stock_kg is not None else _uncertainty(counted)
     return EmissionHour(
         source=basis,
         hour=from_us(parts[0].hour_us),
@@ -95,20 +98,27 @@ def _row(basis: SourceBasis, parts: Sequence[Part]) -> EmissionHour:
         biogenic_co2_kg=_sum(counted, "biogenic_co2_kg_per_unit"),
         gwp_set=None if co2e_kg is None else _joined(each.gwp_set for each in factors),
         factor=_joined(each.name for each in factors),
-        factor_provisional=any(each.provisional for each in factors),
+        factor_provisional=any(each.provisional for each in factors) or first.stocks.is_open(hour[1]),
         in_total=first.in_total,
         uncertainty_pct=uncertainty.whole_pct,
         coverage=sum(part.amount.covered_us for part in parts) / sum(part.amount.length_us for part in parts),
-        estimated=any(part.amount.estimated for part in counted),
-        missing_reason=missing if co2_kg is None else None,
+        estimated=stock_kg is not None or any(part.amount.estimated for part in counted),
+        missing_reason=alarm or missing if co2_kg is None else None,
         activity_uncertainty_pct=uncertainty.activity_pct,
         factor_uncertainty_pct=uncertainty.factor_pct,
     )
 
 
 def _uncertainty(counted: Sequence[Part]) -> HourUncertainty:
-    co2_kg = [(part.amount.activity or 0.0) * part.conversion.factor.co2_kg_per_unit for part in counted]
-    return hour_uncertainty(co2_kg, [part.conversion for part in counted])
+    return hour_uncertainty(_co2_kg(counted), [part.conversion for part in counted])
+
+
+def _co2_kg(counted: Sequence[Part]) -> list[float]:
+    return [(part.amount.activity or 0.0) * part.conversion.factor.co2_kg_per_unit for part in counted]
+
+
+def _less(kg: float | None, stock_kg: float | None) -> float | None:
+    return kg if kg is None or stock_kg is None else kg - stock_kg
 
 
 def _missing(parts: Sequence[Part]) -> str | None:

@@ -59,7 +59,7 @@ def _activity(use: Use, dimension: Dimension) -> Activity:
         dimension = Dimension.LIQUID if use.facts.factor_base_state is None else Dimension.GAS
     match dimension:
         case Dimension.MASS:
-            return _mass(use)
+            return mass(use)
         case Dimension.GAS:
             return _gas(use)
         case Dimension.LIQUID:
@@ -68,7 +68,8 @@ def _activity(use: Use, dimension: Dimension) -> Activity:
             return _no_way(use, "t", "a factor per unit of energy")
 
 
-def _mass(use: Use) -> Activity:
+def mass(use: Use) -> Activity:
+    """t, of a volume by the density the source's facts name."""
     density = use.facts.density_t_per_m3
     match _measure(use):
         case Measure.MASS:

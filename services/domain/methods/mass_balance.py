@@ -15,7 +15,8 @@ from services.domain import activity
 from services.domain.activity import Activity, Measure, Use
 from services.domain.emission_factor import EmissionFactor, co2_only, missing
 from services.domain.factors import CO2_PER_CARBON
-from services.domain.registry.model import Stream
+from services.domain.methods import fuel
+from services.domain.registry.model import SourceFacts, Stream
 
 # IUPAC standard atomic weights of 2005 (five figures and more), as the guidelines' own factors were rounded
 # from.
@@ -32,6 +33,9 @@ GUIDELINE_SET: Final = "CN_GUIDELINE_CARBONATE"
 PRINTED: Final = MappingProxyType({"CaCO3": 0.440, "MgCO3": 0.522, "Na2CO3": 0.415})
 """The same as the Chinese guidelines print it (power generation: desulphurisation); for who must report
 so."""
+
+
+_VOLUME: Final = frozenset({Measure.LINE_VOLUME, Measure.BASE_VOLUME})
 
 
 def carbonate_factor(carbonate: str, factor_set: str | None) -> float | str:
@@ -94,8 +98,20 @@ def _factor(streams: tuple[Stream, ...], use: Use, co2_kg_per_t: float) -> Emiss
     )
 
 
+def with_density(facts: SourceFacts, stream: Stream) -> SourceFacts:
+    """The source's facts with the density of one of its streams, as fuels name theirs."""
+    if stream.density_t_per_m3 is None:
+        return facts
+    density = {
+        "density_t_per_m3": stream.density_t_per_m3,
+        "factor_base_state": stream.density_base_state,
+    }
+    return facts.model_copy(update=density)
+
+
 def _activity(use: Use) -> Activity:
-    if activity.measure_of(use.kind, use.quantity) is Measure.MASS:
-        return activity.linear(use, "t")
-    reason = f"{use.quantity} of a {use.kind} is no mass."
+    measure = activity.measure_of(use.kind, use.quantity)
+    if measure is Measure.MASS or (measure in _VOLUME and use.facts.density_t_per_m3 is not None):
+        return fuel.mass(use)
+    reason = f"{use.quantity} of a {use.kind} is no mass, nor a volume with a density."
     return activity.unknown(use.kind, use.quantity, "t", reason)

@@ -8,6 +8,7 @@ from typing import Final
 
 from services.domain.methods.mass_balance import GUIDELINE_SET
 from services.domain.quantities import NAMES, Kind
+from services.domain.registry.check_balance import stream_amount
 from services.domain.registry.check_fuel import check_fuel
 from services.domain.registry.check_stack import check_stack
 from services.domain.registry.facts import (
@@ -47,8 +48,6 @@ _ACTIVITIES: Final = {
     (Method.CEMS, Kind.CEMS): frozenset({"velocity_m_s", "flow_nm3_h", "flow_wet_nm3_h"}),
 }
 """What may be the activity of a method, by the kind of device."""
-
-_STREAMS: Final = frozenset({"mass_t", "mass_flow_t_h", "rate_t_h"})
 
 _STEAM: Final = frozenset(
     {Medium.SUPERHEATED_STEAM, Medium.SATURATED_STEAM_BY_PRESSURE, Medium.HOT_WATER_CLOSED}
@@ -137,10 +136,8 @@ def _stream(scope: SiteScope, stream: Stream, place: Place) -> Iterator[Problem]
     kind = scope.kind(stream.device)
     if stream.quantity not in NAMES[kind]:
         yield Problem((*place, "quantity"), unknown_quantity(kind, stream.quantity))
-    elif stream.quantity not in _STREAMS:
-        yield Problem(
-            (*place, "quantity"), f"is {stream.quantity}: a carbon stream is a mass, such as mass_t."
-        )
+    else:
+        yield from stream_amount(stream, place)
     if (stream.carbon_fraction is None) == (stream.carbonate is None):
         yield Problem(place, "must give either `carbon_fraction` or `carbonate`: its carbon is known by one.")
 

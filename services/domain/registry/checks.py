@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from services.domain.registry.check_balance import check_stocks
 from services.domain.registry.check_devices import check_devices, check_events
 from services.domain.registry.check_market import check_market
 from services.domain.registry.check_sources import check_sources
@@ -30,6 +31,7 @@ def check(
             check_events,
             check_sources,
             check_market,
+            check_stocks,
             check_totals,
             check_uncertainties,
         ):

@@ -59,6 +59,9 @@ def keyed(registry: Registry) -> dict[str, Any]:
                 f"{contract.pop('contract')} {contract.pop('from')}": contract
                 for contract in source.get("contracts", ())
             }
+            source["stocks"] = {
+                f"{stock.pop('material')} {stock.pop('at')}": stock for stock in source.get("stocks", ())
+            }
         # A site without any has them, too: the first and the last event are then told by name, not as a list.
         site["events"] = {
             f"{event.pop('device')} {event.pop('at')}": event for event in site.get("events", ())
@@ -232,7 +235,7 @@ def _by_sources(old: Site, new: Site) -> Iterator[tuple[str, datetime]]:
             getattr(before, name) != getattr(source, name) for name in _SOURCE_FACTS
         ):
             at = BEGINNING
-        at = earlier(at, _contracts_moved(before, source))
+        at = earlier(earlier(at, _contracts_moved(before, source)), _stocks_moved(before, source))
         if at is not None:
             refs = all_devices(source) + (all_devices(before) if before is not None else ())
             yield from ((ref, at) for ref in refs)
@@ -246,6 +249,17 @@ def _contracts_moved(old: Source | None, new: Source) -> datetime | None:
         return min(begins(new.facts))
     differing = set(before).symmetric_difference(new.contracts)
     return min((contract.from_ for contract in differing), default=None)
+
+
+def _stocks_moved(old: Source | None, new: Source) -> datetime | None:
+    """From when changes of stock differ: from the inventory before the first that does."""
+    before = () if old is None else old.stocks
+    known = {*before, *new.stocks}
+    starts = [
+        max((e.at for e in known if e.material == each.material and e.at < each.at), default=each.at)
+        for each in set(before).symmetric_difference(new.stocks)
+    ]
+    return min(starts, default=None)
 
 
 def _first_change(old: Device | Source | None, new: Device | Source) -> datetime | None:

@@ -155,6 +155,18 @@ class MarketBasis(Strict):
     document: str | None = Field(None, min_length=1, description="where the supplier's figure is from")
 
 
+class Stock(Strict):
+    """An inventory: what lay in stock of one material of a mass balance at an instant."""
+
+    material: Id
+    at: AwareDatetime
+    mass_t: Annotated[float, Field(ge=0)]
+    carbon_fraction: Annotated[float, Field(ge=0, le=1)] = Field(
+        description="t of carbon per t, as it lies; of CaCO3 0.1199"
+    )
+    document: str = Field(min_length=1)
+
+
 class Contract(Strict):
     """Electricity bought at a factor of its own, green power above all: for how long, how much of the
     purchase, and by what it is shown."""
@@ -172,7 +184,8 @@ class Contract(Strict):
 
 
 class Stream(Strict):
-    """A carbon stream of a mass balance, by one device's mass register or rate."""
+    """A carbon stream of a mass balance, by one device's mass register or rate, or by its volume with a
+    density."""
 
     device: DeviceRef
     quantity: str
@@ -181,6 +194,10 @@ class Stream(Strict):
     carbonate: Literal["CaCO3", "MgCO3", "Na2CO3"] | None = None
     purity: Annotated[float, Field(ge=0, le=1)] = 1.0
     conversion: Annotated[float, Field(ge=0, le=1)] = 1.0
+    density_t_per_m3: Positive | None = Field(
+        None, description="of a liquid as metered; of a gas at density_base_state"
+    )
+    density_base_state: BaseState | None = Field(None, description="of a gas whose volume is metered")
     uncertainty_pct: Percent | None = Field(
         None, description="95 % uncertainty of its carbon, purity and conversion included"
     )
@@ -279,6 +296,8 @@ class Source(Strict):
     carrier: str
     name: str = ""
     facts: tuple[SourceFacts, ...] = Field(min_length=1)
+    stocks: tuple[Stock, ...] = ()
+    """Inventories of a mass balance, which come when they were taken and may be put right."""
     contracts: tuple[Contract, ...] = ()
     """Of purchased electricity. Each carries its own dates, and may be put right whenever evidence comes."""
     ended: AwareDatetime | None = None

@@ -18,8 +18,8 @@ def notices(old: Registry, new: Registry) -> list[Problem]:
             place = ("sites", site_id)
             found += _events(before, site, (*place, "events"))
             for source_id in before.sources.keys() & site.sources.keys():
-                where = (*place, "sources", source_id, "contracts")
-                found += _contracts(before.sources[source_id], site.sources[source_id], site, where)
+                where = (*place, "sources", source_id)
+                found += _taken_back(before.sources[source_id], site.sources[source_id], site, where)
     return found
 
 
@@ -35,6 +35,11 @@ def _events(old: Site, new: Site, place: Place) -> Iterator[Problem]:
             yield Problem(place, message, warning=True)
 
 
+def _taken_back(old: Source, new: Source, site: Site, place: Place) -> Iterator[Problem]:
+    yield from _contracts(old, new, site, (*place, "contracts"))
+    yield from _stocks(old, new, site, (*place, "stocks"))
+
+
 def _contracts(old: Source, new: Source, site: Site, place: Place) -> Iterator[Problem]:
     kept = {_key(each) for each in new.contracts}
     for contract in old.contracts:
@@ -43,6 +48,17 @@ def _contracts(old: Source, new: Source, site: Site, place: Place) -> Iterator[P
                 f"no longer has contract {contract.contract} from "
                 f"{local_text(contract.from_, zone(site.timezone))} on: market-based hours from then on are "
                 "computed anew, as if nothing had been bought under it."
+            )
+            yield Problem(place, message, warning=True)
+
+
+def _stocks(old: Source, new: Source, site: Site, place: Place) -> Iterator[Problem]:
+    kept = {(each.material, each.at) for each in new.stocks}
+    for stock in old.stocks:
+        if (stock.material, stock.at) not in kept:
+            message = (
+                f"no longer has the inventory of {stock.material} at "
+                f"{local_text(stock.at, zone(site.timezone))}: hours around it are computed anew without it."
             )
             yield Problem(place, message, warning=True)
 

@@ -28,6 +28,7 @@ from services.domain.registry.model import (
     Site,
     Source,
     SourceFacts,
+    Stock,
     Stream,
     Uncertainties,
 )
@@ -231,6 +232,7 @@ _MODELS: Final[Mapping[str, type[BaseModel]]] = {
     "streams": Stream,
     "condensate": Condensate,
     "contracts": Contract,
+    "stocks": Stock,
 }
 
 

@@ -35,6 +35,8 @@ def _times(site: dict[str, Any]) -> Iterator[tuple[dict[str, Any], str]]:
         for contract in thing.get("contracts", ()):
             yield contract, "from"
             yield contract, "until"
+        for stock in thing.get("stocks", ()):
+            yield stock, "at"
     for event in site.get("events", ()):
         yield event, "at"
 

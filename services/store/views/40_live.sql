@@ -3,9 +3,11 @@
 CREATE VIEW api.emissions_live AS
 SELECT CASE WHEN bool_and(newest.time IS NOT NULL) THEN min(newest.time) END AS time, s.site, s.source, s.scope,
     nullif(basis.word, 'none') AS basis, s.method, s.carrier,
-    CASE WHEN bool_and(newest.fresh AND newest.co2_kg_per_h IS NOT NULL) THEN sum(newest.co2_kg_per_h) END
+    CASE WHEN bool_and(newest.fresh AND newest.co2_kg_per_h IS NOT NULL)
+        AND NOT (s.method = 'mass_balance' AND sum(newest.co2_kg_per_h) < 0) THEN sum(newest.co2_kg_per_h) END
         AS co2_kg_per_h,
-    CASE WHEN bool_and(newest.fresh AND newest.co2e_kg_per_h IS NOT NULL) THEN sum(newest.co2e_kg_per_h) END
+    CASE WHEN bool_and(newest.fresh AND newest.co2e_kg_per_h IS NOT NULL)
+        AND NOT (s.method = 'mass_balance' AND sum(newest.co2_kg_per_h) < 0) THEN sum(newest.co2e_kg_per_h) END
         AS co2e_kg_per_h,
     CASE WHEN bool_and(newest.factor_id IS NOT NULL) AND min(newest.factor_id) = max(newest.factor_id) THEN
         (SELECT f.factor FROM api.factors f WHERE f.factor_id = min(newest.factor_id)) END AS factor,
@@ -46,7 +48,7 @@ COMMENT ON COLUMN api.emissions_live.scope IS '1 direct, 2 purchased energy.';
 COMMENT ON COLUMN api.emissions_live.basis IS 'location or market for electricity, else NULL.';
 COMMENT ON COLUMN api.emissions_live.method IS 'fuel, electricity, heat, cems or mass_balance.';
 COMMENT ON COLUMN api.emissions_live.carrier IS 'Fuel or energy carrier.';
-COMMENT ON COLUMN api.emissions_live.co2_kg_per_h IS 'CO2 rate; NULL where a device is silent for 3 intervals or the rate is unknown.';
+COMMENT ON COLUMN api.emissions_live.co2_kg_per_h IS 'CO2 rate; NULL where a device is silent for 3 intervals, the rate is unknown, or more carbon leaves a mass balance than enters.';
 COMMENT ON COLUMN api.emissions_live.co2e_kg_per_h IS 'CO2 equivalent rate; NULL where unknown.';
 COMMENT ON COLUMN api.emissions_live.factor IS 'Factor used; see api.factors. NULL where several make the rate, as contracts and the rest do.';
 COMMENT ON COLUMN api.emissions_live.in_total IS 'Whether the row counts in a total.';
