@@ -121,8 +121,8 @@ def _factor(computed: Computed) -> Iterator[Line]:
     if computed.use.source.method is Method.FUEL:
         yield from _fuel_parts(computed)
     # The published factor is that of the location; a market-based one says in its name what it is made of.
-    is_published = not isinstance(found, str) and computed.conversion.basis != "market"
-    yield Line("factor", factor.name, "", found.factor.source if is_published else "")
+    source = "" if isinstance(found, str) or computed.conversion.basis == "market" else found.factor.source
+    yield Line("factor", factor.name, "", source)
     for name, value in {
         "co2_kg_per_unit": factor.co2_kg_per_unit,
         "ch4_kg_per_unit": factor.ch4_kg_per_unit,
