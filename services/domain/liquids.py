@@ -85,7 +85,10 @@ def by_table(group: PetroleumGroup, density_t_per_m3: float, at_c: float) -> Exp
         row = _row(group, density_15) if turn < _TURNS_TO_FIND_ROW else row
         if row is None:
             return None
-        density_15 = density / _at(at_c, TABLE_C, _coefficient(row, density_15), TABLE_CURVATURE)
+        before = density_15
+        density_15 = density / _at(at_c, TABLE_C, _coefficient(row, before), TABLE_CURVATURE)
+        if density_15 == before:
+            break
     if row is None:
         return None
     return Expansion(density_15 / 1000.0, TABLE_C, _coefficient(row, density_15), TABLE_CURVATURE)
