@@ -239,3 +239,27 @@ def test_a_fact_that_changes_within_an_hour_counts_from_the_next(world: MakeWorl
     site = world({"cems/c": {"facts": facts}}, given["sources"], timezone="UTC")
     hours = site.emissions(minutes(range(121)), "stack")
     assert [hours[T0 + i * H].co2_kg for i in range(2)] == [approx(KG_PER_H), approx(1.5 * KG_PER_H)]
+
+
+def test_part_75_is_reported_in_its_units_and_rounded(world: MakeWorld) -> None:
+    """Example of F-11: 16.1 % of 81,546,000 scf/h are 748.3 short tons/h; nothing is summed from that."""
+    given = stack(form="part75", hour_validity="quadrant")
+    given["devices"]["cems/c"] |= {"analyser": "wet", "bias_adjustment_factor": 1.02}
+    given["sources"]["stack"]["quantity"] = "flow_wet_nm3_h"
+    site = world(**given)
+    flow = 81_546_000.0 / 1.02 * 0.3048**3 * 273.15 / 293.15
+    rows = [
+        reading(CEMS, 60 * i, flow_wet_nm3_h=flow, co2_pct=16.1, operating_fraction=0.5) for i in range(61)
+    ]
+    found = {row.item: row for row in site.ledger(rows).stack_hours}
+    co2 = found["co2_kg"]
+    assert (co2.reporting_value, co2.reporting_unit) == (748.3, "short tons/h")
+    assert (co2.ran_h, co2.measured) == (approx(0.5), approx(5.7e-7 * 16.1 * 81_546_000 / 2 * 907.18474))
+    assert (found["co2_pct"].reporting_value, found["co2_pct"].reporting_unit) == (16.1, "%")
+    assert found["flow_wet_nm3_h"].measured == approx(flow)
+    assert (found["flow_wet_nm3_h"].reporting_value, found["flow_wet_nm3_h"].reporting_unit) == (
+        81_546_000.0,
+        "scf/h",
+    )
+    china = world(**stack(hour_validity="quadrant"))
+    assert {row.reporting_value for row in china.ledger(minutes(range(61))).stack_hours} == {None}

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
 from math import nan
 from typing import Final, NamedTuple
 
@@ -24,6 +23,7 @@ from services.domain.ledger.histories import CO2_ITEM, ItemKey, history_of, join
 from services.domain.ledger.hours import from_us
 from services.domain.ledger.judgement import Judgement
 from services.domain.ledger.rows import StackHour, known
+from services.domain.ledger.stack_reporting import reported
 from services.domain.ledger.track import Window
 from services.domain.reading import DeviceKey
 from services.domain.stack import StackPolicy
@@ -227,20 +227,17 @@ def _settled(hour: _Hour, filled: Filled) -> tuple[Part, list[StackHour]]:
     substitutes = {item: filled[_key(hour, item), hour.part.hour_us] for item in _wanted(hour)}
     substituted, reason = _substituted(hour, substitutes)
     activity = hour.measured if hour.measured is not None else substituted
-    part = _reported(hour, activity, reason, substituted=substituted is not None)
+    part = _part(hour, activity, reason, substituted=substituted is not None)
     rows = [_row(hour, item, substitutes.get(item)) for item in hour.policy.judged]
     per_unit = hour.part.conversion.factor.co2_kg_per_unit
     of_co2 = substitutes.get(CO2_ITEM) or _summary(substitutes.values())
-    emission = StackHour(
-        *_head(hour, CO2_ITEM),
-        measured=_measured(hour, CO2_ITEM),
-        substituted=None if substituted is None else substituted * per_unit,
+    emission = of_co2._replace(
+        value=None if substituted is None else substituted * per_unit,
         method=None if substituted is None else of_co2.method,
         reason=reason if activity is None else None,
-        availability_pct=of_co2.availability_pct,
-        gap_h=of_co2.gap_h,
     )
-    return part, [*rows, emission]
+    rows.append(_row(hour, CO2_ITEM, emission))
+    return part, rows
 
 
 def _substituted(hour: _Hour, substitutes: Mapping[str, Substitute]) -> tuple[float | None, str | None]:
@@ -266,7 +263,7 @@ def _substituted(hour: _Hour, substitutes: Mapping[str, Substitute]) -> tuple[fl
     return activity, _OUT_OF_RANGE if activity is None else None
 
 
-def _reported(hour: _Hour, activity: float | None, reason: str | None, *, substituted: bool) -> Part:
+def _part(hour: _Hour, activity: float | None, reason: str | None, *, substituted: bool) -> Part:
     conversion = hour.part.conversion
     if substituted:
         # What stands in was not measured: nothing is known of its uncertainty.
@@ -280,16 +277,22 @@ def _reported(hour: _Hour, activity: float | None, reason: str | None, *, substi
 
 
 def _row(hour: _Hour, item: str, substitute: Substitute | None) -> StackHour:
-    measured = _measured(hour, item)
+    conversion, measured = hour.part.conversion, _measured(hour, item)
     found = substitute or _NOTHING
+    value = found.value if measured is None else measured
     return StackHour(
-        *_head(hour, item),
-        measured=measured,
-        substituted=found.value,
-        method=found.method,
-        reason=found.reason if substitute is not None else None,
-        availability_pct=found.availability_pct,
-        gap_h=found.gap_h,
+        conversion.source,
+        conversion.device,
+        item,
+        from_us(hour.part.hour_us),
+        hour.ran_h,
+        measured,
+        found.value,
+        found.method,
+        found.reason,
+        found.availability_pct,
+        found.gap_h,
+        *reported(conversion, item, value, hour.ran_h),
     )
 
 
@@ -303,8 +306,3 @@ def _summary(substitutes: Iterable[Substitute]) -> Substitute:
         return found[0]
     methods = dict.fromkeys(each.method for each in found if each.method)
     return Substitute(None, "; ".join(methods) or None, None)
-
-
-def _head(hour: _Hour, item: str) -> tuple[SourceKey, DeviceKey, str, datetime, float]:
-    conversion = hour.part.conversion
-    return conversion.source, conversion.device, item, from_us(hour.part.hour_us), hour.ran_h
