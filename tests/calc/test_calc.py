@@ -75,6 +75,9 @@ STACK = (
 PARTS = "--ncv-uncertainty-pct 1.5 --carbon-content-uncertainty-pct 2.0 --oxidation-rate-uncertainty-pct 0.5"
 US = "cems --form part75 --analyser"
 STONE = "mass-balance --stream mass_t=1000,carbonate=CaCO3,purity="
+COAL_TO_STEEL = (
+    "mass-balance --stream mass_t=100,carbon_fraction=0.8 --stream role=output,mass_t=60,carbon_fraction=0.04"
+)
 
 EXAMPLES = [
     (f"{FUEL} anthracite", "co2_t", "2.322768"),
@@ -130,6 +133,8 @@ EXAMPLES = [
         "co2_t",
         "407.031",
     ),
+    (f"{COAL_TO_STEEL} --stock before_t=20,after_t=25,carbon_fraction=0.8", "co2_t", "269.8667"),
+    (COAL_TO_STEEL, "co2_t", "284.5333"),
     ("uncertainty --part ad=0.5 --part ncv=1.5 --part cc=2.0 --part of=0.5", "uncertainty_pct", "2.598"),
     (
         f"{FUEL} bituminous_coal --activity-uncertainty-pct 0.5 {PARTS}",
@@ -204,10 +209,11 @@ def test_a_sum_whose_terms_share_a_factor(calc: Calc) -> None:
         (f"{GRID} CN_MEE_PROVINCE --region CN-SH --contract kwh=x,co2_kg_per_kwh=0", 2, "kwh is 'x'"),
         (f"{GRID} CN_MEE_PROVINCE --region CN-SH --contract green=1", 2, "is no key of a contract"),
         ("gas-volume --volume-nm3 1 --base-state 0C", 2, "--from-state"),
-        ("mass-balance --stream carbonate=CaCO3", 2, "has no mass_t"),
+        ("mass-balance --stream carbonate=CaCO3", 2, "must have one of mass_t, volume_m3"),
+        ("mass-balance --stream mass_t=1,carbon_fraction=1 --stock before_t=1", 2, "has no after_t"),
         ("mass-balance --stream mass_t=1,carbon=2", 2, "is no KEY=VALUE"),
         ("mass-balance --stream mass_t=1", 1, "either a carbonate or a carbon fraction"),
-        ("mass-balance --stream role=output,mass_t=1,carbon_fraction=1", 1, "More carbon leaves"),
+        ("mass-balance --stream role=output,mass_t=1,carbon_fraction=1", 1, "more carbon leaves than enters"),
         ("uncertainty --term a=1,activity=1", 2, "has no factor"),
         ("uncertainty", 2, "give either --part"),
         ("cems --form hj75 --analyser dry --co2-pct 1 --flow-scf-h 1", 2, "is of form part75"),

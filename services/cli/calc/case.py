@@ -50,6 +50,7 @@ class Case:
     facts: Mapping[str, Any]
     site: Mapping[str, Any] = field(default_factory=dict)
     contracts: tuple[Mapping[str, Any], ...] = ()
+    stocks: tuple[Mapping[str, Any], ...] = ()
 
 
 class Computed(NamedTuple):
@@ -103,6 +104,7 @@ def _registry(case: Case) -> Registry:
                 "method": case.method,
                 "carrier": case.carrier,
                 "facts": [source],
+                "stocks": list(case.stocks),
                 "contracts": [{"from": _SINCE, "until": _UNTIL, **each} for each in case.contracts],
             }
         },

@@ -42,6 +42,11 @@ def fuel(
         LabBasis | None,
         typer.Option(help="Basis of the NCV; else as metered.", show_default=False),
     ] = None,
+    hhv_gj_per_t: Annotated[float | None, options.number("Measured HHV, for sets by HHV.")] = None,
+    hhv_mj_per_m3: Annotated[float | None, options.number("Measured HHV of a gas.")] = None,
+    hhv_basis: Annotated[
+        LabBasis | None, typer.Option(help="Basis of the HHV; else as metered.", show_default=False)
+    ] = None,
     carbon_content_t_per_gj: Annotated[float | None, options.number("Carbon per energy.")] = None,
     carbon_pct: Annotated[float | None, options.number("Measured carbon by mass.")] = None,
     carbon_basis: Annotated[
@@ -75,6 +80,9 @@ def fuel(
         ncv_gj_per_t=ncv_gj_per_t,
         ncv_mj_per_m3=ncv_mj_per_m3,
         ncv_basis=ncv_basis,
+        hhv_gj_per_t=hhv_gj_per_t,
+        hhv_mj_per_m3=hhv_mj_per_m3,
+        hhv_basis=hhv_basis,
         carbon_content_t_per_gj=carbon_content_t_per_gj,
         carbon_pct=carbon_pct,
         carbon_basis=carbon_basis,

@@ -19,6 +19,7 @@ from services.domain.uncertainty import product_pct
 from services.domain.units import FACTOR_UNITS
 
 _GIVEN = "given"
+_PRODUCT = "activity x factor"
 
 
 class Line(NamedTuple):
@@ -83,14 +84,14 @@ def gases(computed: Computed) -> Gases:
     )
 
 
-def emitted(amounts: Gases, factor: EmissionFactor) -> Iterator[Line]:
-    """The gases that are known."""
-    yield Line("co2_kg", _known(amounts.co2), "kg CO2", "activity x factor")
+def emitted(amounts: Gases, factor: EmissionFactor, by: str = _PRODUCT) -> Iterator[Line]:
+    """The gases that are known, and by what."""
+    yield Line("co2_kg", _known(amounts.co2), "kg CO2", by)
     yield Line("co2_t", _known(amounts.co2 / 1000.0), "t CO2", "")
     if isfinite(amounts.ch4) and amounts.ch4:
-        yield Line("ch4_kg", amounts.ch4, "kg CH4", "activity x factor")
+        yield Line("ch4_kg", amounts.ch4, "kg CH4", by)
     if isfinite(amounts.n2o) and amounts.n2o:
-        yield Line("n2o_kg", amounts.n2o, "kg N2O", "activity x factor")
+        yield Line("n2o_kg", amounts.n2o, "kg N2O", by)
     if isfinite(amounts.co2e):
         yield Line("co2e_kg", amounts.co2e, "kg CO2e", _potentials(factor.gwp_set))
     if isfinite(amounts.biogenic_co2) and amounts.biogenic_co2:

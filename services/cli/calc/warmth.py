@@ -154,6 +154,7 @@ def _lines(parts: list[Computed]) -> Iterator[Line]:
     if back:
         yield Line("net_gj", net_gj, "GJ", "less what goes back, against the same 20 degC")
         if drawn.use.facts.factor_set is not None:
-            yield from emitted(added(gases(part) for part in parts), drawn.conversion.factor)
+            net = added(gases(part) for part in parts)
+            yield from emitted(net, drawn.conversion.factor, "less what goes back")
     equivalent = net_gj * COAL_EQUIVALENT_KG_PER_GJ
     yield Line("coal_equivalent_kg", equivalent, "kgce", "34.12 kgce/GJ, GB/T 2589-2020")
