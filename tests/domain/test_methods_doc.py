@@ -9,6 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final, TypeAlias
 
+import numpy as np
 import pytest
 
 from services.domain import liquids, steam
@@ -32,6 +33,7 @@ from services.domain.registry.model import (
     Stock,
 )
 from services.domain.stock import NO_STOCKS, stocks_of
+from services.domain.substitution import History, Policy, fill
 from services.domain.uncertainty import Summand, product_pct, total
 
 PAGE = Path(__file__).resolve().parents[2] / "docs/methods.md"
@@ -229,6 +231,50 @@ def _appendix_f(given: Example, _book: FactorBook) -> Computed:
         "f11_short_tons_h": float(f11[0]),
         "f2_short_tons_h": float(f2[0]),
         "f14a_co2_pct": float(f14a[0]),
+        **_heat_input(value),
+    }
+
+
+def _heat_input(value: Mapping[str, FloatArray]) -> Computed:
+    f15 = part75.heat_input_mmbtu_h(
+        value["f11_flow_scf_h"], value["f11_co2_pct"], part75.FFactors(np.nan, value["f15_fc"])
+    )
+    f18 = part75.heat_input_of_o2_dry(
+        value["f2_flow_scf_h"],
+        value["f18_o2_pct"],
+        value["f2_moisture_pct"],
+        part75.FFactors(value["f18_fd"], np.nan),
+    )
+    adjusted = part75.bias_adjusted(value["unadjusted_scf_h"], float(value["bias_adjustment_factor"][0]))
+    return {
+        "f15_mmbtu_h": float(f15[0]),
+        "f18_mmbtu_h": float(f18[0]),
+        "adjusted_scf_h": float(part75.rounded(adjusted, part75.FLOW_STEP_SCF_H)[0]),
+    }
+
+
+def _missing_hours(given: Example, _book: FactorBook) -> Computed:
+    def of_gap(policy: Policy, before: list[float], gap: int, after: float, earlier: int = 0) -> float:
+        """What stands in for a gap after these hours, and other missing ones before them."""
+        values = [before[0]] * 9_000 * (earlier > 0) + [np.nan] * earlier + before + [np.nan] * gap + [after]
+        hour_us = np.arange(len(values)) * 3_600_000_000
+        end_us = int(hour_us[-1])
+        history = History(hour_us, np.ones(len(values), np.bool_), np.array(values))
+        [found] = fill(policy, "co2_pct", history, end_us - 3_600_000_000, end_us, None).values()
+        assert found.value is not None
+        return found.value
+
+    first, step = float(given["rising_from_pct"]), float(given["rising_by_pct"])
+    rising = [first + step * hour for hour in range(720)]
+    year = [float(each) for each in given["eu_hours_co2_pct"].split()]
+    before, after = float(given["before_co2_pct"]), float(given["after_co2_pct"])
+    us = Policy.US_PART75
+    return {
+        "mean_co2_pct": of_gap(Policy.HJT75_2007, [before], 3, after),
+        "eu_co2_pct": of_gap(Policy.EU_ART45, year, 1, np.nan),
+        "p90_of_720_pct": of_gap(us, rising, 30, 1.0),
+        "p95_of_720_pct": of_gap(us, rising, 30, 1.0, earlier=700),
+        "maximum_of_720_pct": of_gap(us, rising, 30, 1.0, earlier=1500),
     }
 
 
@@ -302,6 +348,7 @@ CASES: Final[Mapping[str, Callable[[Example, FactorBook], Computed]]] = MappingP
         "hot water": _hot_water,
         "stack": _stack,
         "appendix F": _appendix_f,
+        "missing hours": _missing_hours,
         "mass balance": _mass_balance,
         "change of stock": _stock,
         "uncertainty": _uncertainty,
