@@ -24,7 +24,7 @@ from services.ingest.message import Decoded, Received, Rejection, StateUnit
 from services.ingest.plan import Meeting, Met, OfKind, columns_by_device, part, times_us
 from services.store.dead_letters import keep_dead_letters
 from services.store.devices import count_new_devices, create_devices, find_devices, set_states
-from services.store.live import copy_live, missing_live
+from services.store.live import LiveBlock, copy_live, missing_live
 from services.store.pool import Connection
 from services.store.reading_columns import ReadingColumns, copy_readings
 from services.store.readings import (
@@ -76,6 +76,7 @@ class Flush:
         self._live = live
         self._account = Account()
         self._created: set[int] = set()
+        self._blocks: list[LiveBlock] = []
         self._dirty: list[ReadingColumns] = []
 
     async def write(self, units: Sequence[Decoded]) -> Account:
@@ -94,6 +95,8 @@ class Flush:
             parted = await self._part(kind, received)
             if parted is not None:
                 await self._write_readings(parted)
+        if self._blocks:
+            await copy_live(self._connection, self._blocks)
         await self._mark_dirty()
         await self._write_states(states)
         await self._write_letters()
@@ -192,11 +195,11 @@ class Flush:
         if updates is not None:
             await update_readings(self._connection, updates)
         if columns is not None:
-            await self._write_live(columns)
+            await self._convert(columns)
         self._account.newest.append(of_kind.newest())
         rest = columns_by_device(of_kind.kind, self._of_newest(met.gained))
         if rest is not None:
-            await self._write_live(rest, completes=True)
+            await self._convert(rest, completes=True)
         self._count(columns, met)
         self._dirty += [each for each in (columns, late, updates) if each is not None]
 
@@ -223,8 +226,8 @@ class Flush:
         stored = NOTHING_STORED if questions is None else await compare_readings(self._connection, questions)
         return meeting.hold(stored)
 
-    async def _write_live(self, fresh: ReadingColumns, *, completes: bool = False) -> None:
-        """Write what readings emit; where they complete stored ones, only what those did not tell yet."""
+    async def _convert(self, fresh: ReadingColumns, *, completes: bool = False) -> None:
+        """Note what readings emit; where they complete stored ones, only what those did not tell yet."""
         selection = self._live.select(fresh)
         if selection is None:
             return
@@ -237,7 +240,7 @@ class Flush:
         blocks = converted.blocks
         if completes:
             blocks = await missing_live(self._connection, blocks)
-        await copy_live(self._connection, blocks)
+        self._blocks += blocks
         self._account.live.append(converted)
 
     def _count(self, columns: ReadingColumns | None, met: Met) -> None:
