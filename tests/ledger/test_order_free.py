@@ -50,6 +50,34 @@ SOURCES: dict[str, dict[str, Any]] = {
         "devices": ["meter/m"],
         "quantity": "energy_import_kwh",
         "factor_set": "CN_MEE_PROVINCE",
+        "market": {"supplier_co2_kg_per_kwh": 0.4, "document": "letter"},
+        "contracts": [
+            {
+                "contract": "green",
+                "from": (T0 + timedelta(minutes=65)).isoformat(),
+                "until": (T0 + timedelta(minutes=205)).isoformat(),
+                "share": 0.3,
+                "co2_kg_per_kwh": 0,
+                "certificate": "c",
+                "document": "d",
+            }
+        ],
+    },
+    "balance": {
+        "scope": 1,
+        "method": "mass_balance",
+        "carrier": "slurry",
+        "streams": [{"device": "flowmeter/f", "quantity": "mass_t", "carbon_fraction": 0.4}],
+        "stocks": [
+            {
+                "material": "slurry",
+                "at": (T0 + timedelta(minutes=minutes)).isoformat(),
+                "mass_t": mass_t,
+                "carbon_fraction": 0.4,
+                "document": "survey",
+            }
+            for minutes, mass_t in ((40, 10.0), (130, 14.0), (250, 3.0))
+        ],
     },
     "steam": {
         "scope": 2,
