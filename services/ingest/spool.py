@@ -28,6 +28,7 @@ bytes, as larger chunks pack better."""
 CHUNK_BYTES: Final = 1024 * 1024
 """Topics and payloads of a chunk, before packing; more only where one message is larger."""
 _TRY_AGAIN_S: Final = 1.0
+_HOLD_S: Final = 1.0
 _FIRST_MESSAGES: Final = 500
 
 Write: TypeAlias = Callable[[Sequence[Message]], Awaitable[None]]
@@ -82,6 +83,8 @@ class Spool:
         self._arrived = asyncio.Event()
         self._active = asyncio.Event()
         self._progress = asyncio.Event()
+        self._open = asyncio.Event()
+        self._open.set()
         self._appending = False
         self._appends = 0
         self._through = 0
@@ -160,6 +163,7 @@ class Spool:
         while True:
             await self._arrived.wait()
             await asyncio.sleep(GATHER_S)
+            await self._open.wait()
             while self._waiting and await self._keep_chunk():
                 pass
             if not self._waiting:
@@ -247,6 +251,7 @@ class Spool:
                 appends = self._appends
                 read = await self._read(portion)
                 if read is None:
+                    self._open.set()
                     await asyncio.sleep(_TRY_AGAIN_S)
                     continue
                 now = None
@@ -255,10 +260,23 @@ class Spool:
                     self._through = read.through
                     portion = min(2 * portion, self._most)
                 if before is not None:
+                    if now is None:
+                        await self._hold_until(before.task)
                     await self._finish(before)
                 elif now is None and not self._appending and appends == self._appends:
                     await self._end_or_wait()
+                if now is not None or before is None:
+                    self._open.set()
                 before = now
+
+    async def _hold_until(self, last: asyncio.Task[None]) -> None:
+        """Keep nothing more while the last portion is written, if it does not take long: then it ends here,
+        however fast messages come.
+        """
+        self._open.clear()
+        await asyncio.wait([last], timeout=_HOLD_S)
+        if not last.done():
+            self._open.set()
 
     async def _finish(self, portion: _Written) -> None:
         await portion.task
