@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from msgspec.structs import astuple
@@ -12,7 +13,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails, to_json
 
 from services.domain.outcome import Reason
-from services.domain.quantities import NAMES
+from services.domain.quantities import NAMES, Kind
 from services.domain.reading import DeviceKey, Reading, Values
 from services.ingest import narrow, status
 from services.ingest.json_text import BLANKS, elements, repaired, whole_elements
@@ -53,12 +54,9 @@ class Untimely(NamedTuple):
 Content: TypeAlias = Reading | Untimely | Rejection
 
 
-@dataclass(frozen=True, slots=True)
-class _Wire:
-    """How the readings of one device are decoded."""
+class _Model(NamedTuple):
+    """How the readings of a kind are decoded."""
 
-    device: DeviceKey
-    lane: int
     one: Callable[[bytes], Any]
     many: Callable[[bytes], list[Any]]
     all_of_one: Callable[[bytes], Fields]
@@ -68,6 +66,35 @@ class _Wire:
     """How many fields the wire model has: what comes after them is not known."""
     nothing: tuple[None, ...]
     """The values of a reading that measured nothing."""
+
+
+_MODELS: Final = MappingProxyType(
+    {
+        kind: _Model(
+            one=narrow.ONE[kind].decode,
+            many=narrow.MANY[kind].decode,
+            all_of_one=ONE[kind].validator.validate_json,
+            all_of_many=MANY[kind].validator.validate_json,
+            known=_FIXED + len(NAMES[kind]),
+            nothing=(None,) * len(NAMES[kind]),
+        )
+        for kind in Kind
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Wire:
+    """How the readings of one device are decoded: those of its kind, and where they go."""
+
+    device: DeviceKey
+    lane: int
+    one: Callable[[bytes], Any]
+    many: Callable[[bytes], list[Any]]
+    all_of_one: Callable[[bytes], Fields]
+    all_of_many: Callable[[bytes], list[Fields]]
+    known: int
+    nothing: tuple[None, ...]
 
 
 class Decoder:
@@ -103,13 +130,17 @@ class Decoder:
             return (Rejected(_too_large(message), message, None),)
         if payload[:1] != b"{" and payload.lstrip(BLANKS)[:1] == b"[":
             return self._array(wire, message)
+        return (self._one(wire, payload, message, None),)
+
+    def _one(self, wire: _Wire, text: bytes, message: Message, position: int | None) -> Unit:
+        """The unit of a reading's text."""
         try:
-            items = astuple(wire.one(payload))
+            items = astuple(wire.one(text))
         except ValueError:
             items = None
-        if items is not None and all_zoned(payload, 1):
-            return (self._narrow(wire, items, message, None),)
-        return (_unit(self._single(wire, payload, message.received_at), message, None),)
+        if items is not None and all_zoned(text, 1):
+            return self._narrow(wire, items, message, position)
+        return _unit(self._single(wire, text, message.received_at), message, position)
 
     def _first(self, message: Message) -> Sequence[Decoded]:
         """A message of a topic that is not remembered: a new one, or none of readings."""
@@ -120,17 +151,8 @@ class Decoder:
             return _state(route, message)
         if len(self._wires) >= _MAX_ROUTES:
             self._wires.clear()
-        kind = route.device.kind
-        self._wires[message.topic] = _Wire(
-            device=route.device,
-            lane=lane_of(message.topic, self.lanes),
-            one=narrow.ONE[kind].decode,
-            many=narrow.MANY[kind].decode,
-            all_of_one=ONE[kind].validator.validate_json,
-            all_of_many=MANY[kind].validator.validate_json,
-            known=_FIXED + len(NAMES[kind]),
-            nothing=(None,) * len(NAMES[kind]),
-        )
+        lane = lane_of(message.topic, self.lanes)
+        self._wires[message.topic] = _Wire(route.device, lane, *_MODELS[route.device.kind])
         return self.decode(message)
 
     def _array(self, wire: _Wire, message: Message) -> Sequence[Unit]:
@@ -178,10 +200,7 @@ class Decoder:
             texts = elements(message.payload)
         if len(texts) > MAX_ELEMENTS:
             return (Rejected(_wrong_length(len(texts)), message, None),)
-        return [
-            _unit(self._single(wire, text, message.received_at), message, position)
-            for position, text in enumerate(texts)
-        ]
+        return [self._one(wire, text, message, position) for position, text in enumerate(texts)]
 
     def _single(self, wire: _Wire, payload: bytes, received_at: datetime) -> Content:
         try:
