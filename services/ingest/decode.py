@@ -166,7 +166,7 @@ class Decoder:
 
     def _narrow(self, wire: _Wire, items: tuple[Any, ...], message: Message, position: int | None) -> Unit:
         """The unit of fields that the narrow model took: nearly always a reading."""
-        time, seq, word, *_ = items
+        time, seq, word = items[:_FIXED]
         values = items[_FIXED:]
         if message.received_at is not self._at:
             self._set_window(message.received_at)
