@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-import yaml
 from rich.console import Console
 from rich.text import Text
 
@@ -21,6 +20,7 @@ from services.cli.output import compact, print_json
 from services.cli.plain import PLAIN
 from services.domain.factors import Factor, FactorBook
 from services.domain.registry.diff import Change
+from services.domain.registry.document import write_document
 from services.domain.registry.foreseen import foresee
 from services.domain.registry.model import Registry
 from services.domain.registry.parse import Parsed, parse
@@ -196,8 +196,7 @@ def show(
     if as_json:
         typer.echo(json.dumps(dump(shown), ensure_ascii=False))
     else:
-        text = yaml.safe_dump(readable(shown), sort_keys=False, allow_unicode=True, width=110)
-        typer.echo(text, nl=False)
+        typer.echo(write_document(readable(shown)), nl=False)
 
 
 async def _in_force() -> Registry:
