@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
+from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 
 from services.domain.arrays import FloatArray
-from services.domain.ledger.hours import IntArray, to_us
+from services.domain.ledger.hours import HOUR_US, SECOND_US, IntArray
 from services.domain.substitution import REACH_US
 from services.store.ledger_rows import Span
 from services.store.pool import Connection
 
-_HOUR_US: Final = 3_600_000_000
-_REACH_H: Final = REACH_US // _HOUR_US
+_REACH_H: Final = REACH_US // HOUR_US
 
 
 class LookBack(NamedTuple):
@@ -52,9 +52,9 @@ class Touched(NamedTuple):
 # From the last valid hour before the window, for the gap may begin there, as far back as any rule looks; up
 # to the first valid hour after the window, which closes the gap.
 _LOOK_BACK: Final = """
-SELECT w.number, h.hour, h.ran_h, h.measured
-FROM unnest(%(source_ids)s::integer[], %(device_ids)s::integer[], %(items)s::text[],
-        %(begins)s::timestamptz[], %(ends)s::timestamptz[], %(always)s::boolean[])
+SELECT w.number, date_part('epoch', h.hour), h.ran_h, coalesce(h.measured, 'NaN')
+FROM unnest(%(source_ids)b::integer[], %(device_ids)b::integer[], %(items)b::text[],
+        %(begins)b::timestamptz[], %(ends)b::timestamptz[], %(always)b::boolean[])
     WITH ORDINALITY AS w (source_id, device_id, item, begins, ends, always, number)
 LEFT JOIN LATERAL (
     SELECT o.hour FROM core.stack_hour o
@@ -136,17 +136,17 @@ async def look_back(connection: Connection, wanted: Sequence[LookBack]) -> list[
         "always": [each.always for each in wanted],
         "reach_h": _REACH_H,
     }
-    cursor = await connection.execute(_LOOK_BACK, parameters)
-    rows: list[list[tuple[Any, ...]]] = [[] for _ in wanted]
-    for number, *hour in await cursor.fetchall():
-        rows[number - 1].append(tuple(hour))
+    cursor = await connection.execute(_LOOK_BACK, parameters, binary=True)
+    rows = np.array(await cursor.fetchall(), np.float64).reshape(-1, 4)
+    number = rows[:, 0]
+    begins = np.searchsorted(number, np.arange(1, len(wanted) + 2))
     return [
         StoredHours(
-            np.array([to_us(hour) for hour, _, _ in of_item], np.int64),
-            np.array([ran_h for _, ran_h, _ in of_item], np.float64),
-            np.array([measured for _, _, measured in of_item], np.float64),
+            np.rint(rows[first:last, 1]).astype(np.int64) * SECOND_US,
+            rows[first:last, 2],
+            rows[first:last, 3],
         )
-        for of_item in rows
+        for first, last in pairwise(begins.tolist())
     ]
 
 
