@@ -102,7 +102,7 @@ class Pump:
 
     async def _write_or_keep(self, lane: int, units: Sequence[Decoded]) -> None:
         """Into the database, or where that is away onto the disk."""
-        while not await self._spool.keep(messages_of(units)):
+        while not (self._spool.active and await self._spool.keep(messages_of(units))):
             try:
                 async with self._locks[lane]:
                     await self._writers[lane].write(units, self._patience)
