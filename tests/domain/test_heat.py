@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -83,6 +85,18 @@ def test_volume_is_mass_by_density() -> None:
     ) == pytest.approx(heat.saturated_steam_volume_by_pressure_gj(column(1000.0), mpa), rel=1e-6)
     water = heat.hot_water_open_volume_gj(column(1.0), column(0.4), column(60.0))
     assert water[0] == pytest.approx(0.98332 * 40 * 4.1868 / 1000, rel=1e-4)
+
+
+@pytest.mark.parametrize("heat_of", [heat.superheated_steam_gj, heat.superheated_steam_volume_gj])
+def test_a_cold_line_in_which_nothing_flows_brings_nothing(heat_of: Any) -> None:
+    amount, mpa, celsius = (
+        column([0.0, 1e-6, 0.0, 0.0, 0.0, np.nan]),
+        column([0.101, 0.101, np.nan, 0.101, 1.0, 0.101]),
+        column([20.0, 20.0, 20.0, np.nan, 900.0, 20.0]),
+    )
+    found = heat_of(amount, mpa, celsius)
+    assert found[0] == 0.0
+    assert np.isnan(found[1:]).all()
 
 
 def test_wet_superheated_steam_gives_no_heat() -> None:

@@ -120,7 +120,7 @@ def test_additive_over_a_split_of_the_time(formula: Formula, data: st.DataObject
     whole = _evaluate(formula, rows._replace(x=column(math.fsum(parts))))[0]
     split = _evaluate(formula, rows.at([0] * len(parts))._replace(x=column(parts)))
     if np.isnan(whole):
-        assert np.isnan(split).all()
+        assert np.isnan(split[np.array(parts) != 0.0]).all()  # steam of a cold line: nothing of nothing
     else:
         assert math.fsum(split) == pytest.approx(whole, rel=1e-12, abs=1e-12)
 

@@ -136,6 +136,15 @@ def test_a_closed_loop_by_where_its_meter_sits(position: str, gj: float) -> None
     assert found["none"] == pytest.approx(gj * 110.0, abs=2e-3)
 
 
+def test_a_steam_line_that_is_shut_off() -> None:
+    """Over a weekend it is at 20 degC and under no pressure."""
+    source = {**STEAM, "quantity": "mass_t", "medium": "superheated_steam"}
+    registry = world({"flowmeter/f": {"pressure_reference": "absolute"}}, source)
+    cold = {"pressure_kpa": 101.0, "temperature_c": 20.0}
+    assert agree(registry, steady(FLOW, "mass_t", 0.0, **cold)) == {"none": 0.0}
+    assert ledger_kg(registry, steady(FLOW, "mass_t", 0.1, **cold)) == {"none": None}
+
+
 METER = DeviceKey("s", Kind.METER, "m")
 GRID: dict[str, Any] = {
     "scope": 2,

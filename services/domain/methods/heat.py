@@ -36,14 +36,27 @@ def steam_gj(mass_t: FloatArray, enthalpy_kj_per_kg: FloatArray) -> FloatArray:
 def superheated_steam_gj(
     mass_t: FloatArray, pressure_mpa: FloatArray, temperature_c: FloatArray
 ) -> FloatArray:
-    return steam_gj(mass_t, steam.superheated_enthalpy(pressure_mpa, temperature_c))
+    gj = steam_gj(mass_t, steam.superheated_enthalpy(pressure_mpa, temperature_c))
+    return _nothing_of_a_cold_line(mass_t, pressure_mpa, temperature_c, gj)
 
 
 def superheated_steam_volume_gj(
     volume_m3: FloatArray, pressure_mpa: FloatArray, temperature_c: FloatArray
 ) -> FloatArray:
     mass_t = volume_m3 * steam.superheated_density(pressure_mpa, temperature_c) / 1000.0
-    return superheated_steam_gj(mass_t, pressure_mpa, temperature_c)
+    gj = superheated_steam_gj(mass_t, pressure_mpa, temperature_c)
+    return _nothing_of_a_cold_line(volume_m3, pressure_mpa, temperature_c, gj)
+
+
+def _nothing_of_a_cold_line(
+    amount: FloatArray, pressure_mpa: FloatArray, temperature_c: FloatArray, gj: FloatArray
+) -> FloatArray:
+    """A steam line that is shut off cools below saturation: what does not flow brings no heat, and that is
+    known. Where anything flows, such steam is a fault."""
+    idle = (amount == 0.0) & np.isnan(gj)
+    if not idle.any():
+        return gj
+    return np.where(idle & steam.too_cold(pressure_mpa, temperature_c), 0.0, gj)
 
 
 def saturated_steam_by_pressure_gj(
