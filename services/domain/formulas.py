@@ -159,6 +159,9 @@ _WET: Final = MappingProxyType(
 _BOILING: Final = MappingProxyType(
     {"water hotter than saturation at its pressure: it would boil, or a sensor is at fault": _boils}
 )
+_CIRCUIT: Final[Mapping[str, Callable[..., npt.NDArray[np.bool_]]]] = MappingProxyType(
+    {"return warmer than the supply: sensors swapped, or a circuit that cools": heat.swapped, **_BOILING}
+)
 
 
 _P: Final = ("pressure_kpa",)
@@ -194,11 +197,11 @@ HOT_WATER_CLOSED: Final = _heat(
     _PTR,
     heat.hot_water_closed_volume_gj,
     _NO_PRESSURE,
-    _BOILING,
+    _CIRCUIT,
     further=("meter_in_return",),
 )
 HOT_WATER_CLOSED_MASS: Final = _heat(
-    "hot_water_closed_mass", _PTR, heat.hot_water_closed_gj, _NO_PRESSURE, _BOILING
+    "hot_water_closed_mass", _PTR, heat.hot_water_closed_gj, _NO_PRESSURE, _CIRCUIT
 )
 
 

@@ -67,6 +67,13 @@ def test_coal_equivalent_is_that_of_a_kilogram_of_7000_kilocalories() -> None:
     assert round(1000.0 / (7000.0 * 4.1868e-3), 2) == heat.COAL_EQUIVALENT_KG_PER_GJ
 
 
+def test_a_return_warmer_than_the_supply_is_a_fault_where_water_flows() -> None:
+    mass_t, back = column([10.0, 10.0, 0.0, 10.0]), column([62.1, 61.9, 80.0, 59.0])
+    found = heat.hot_water_closed_gj(mass_t, column([0.6] * 4), column([60.0] * 4), back)
+    assert np.isnan(found).tolist() == [True, False, False, False]
+    assert found[1] < 0.0 == found[2] < found[3]
+
+
 def test_open_hot_water() -> None:
     assert heat.hot_water_open_gj(column(100.0), column(60.0))[0] == pytest.approx(100 * 40 * 4.1868 / 1000)
 

@@ -148,6 +148,9 @@ def test_what_makes_heat_unknown_is_named(world: MakeWorld) -> None:
     circuit = {"temperature_c": 230.0, "return_temperature_c": 60.0}
     assert reason("hot_water_closed", **circuit) == boiling  # Tsat(1.6 MPa) is 201.4 degC
     assert reason("hot_water_closed", temperature_c=90.0) == "input return_temperature_c missing"
+    swapped = "return warmer than the supply: sensors swapped, or a circuit that cools"
+    assert reason("hot_water_closed", temperature_c=50.0, return_temperature_c=60.0) == swapped
+    assert reason("hot_water_closed", temperature_c=59.0, return_temperature_c=60.0) is None
 
 
 def test_one_value_alone_is_not_called_invalid(world: MakeWorld) -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from services.domain import steam
 from services.domain.arrays import FloatArray, column
@@ -25,6 +26,9 @@ WATER_KJ_PER_KG_K: Final = 4.1868
 HOT_WATER_PRESSURE_MPA: Final = 1.6
 """Taken where a circuit's pressure is not measured, as EN 1434-1 does: heat depends on it by 0.005 % per
 MPa."""
+RETURN_TOLERANCE_K: Final = 2.0
+"""What a return may be measured warmer than the supply of a circuit from which next to nothing is taken; our
+choice, as wide as that of steam at saturation."""
 _DRY: Final = column(1.0)
 _IN_SUPPLY: Final = column(0.0)
 
@@ -37,7 +41,7 @@ def superheated_steam_gj(
     mass_t: FloatArray, pressure_mpa: FloatArray, temperature_c: FloatArray
 ) -> FloatArray:
     gj = steam_gj(mass_t, steam.superheated_enthalpy(pressure_mpa, temperature_c))
-    return _nothing_of_a_cold_line(mass_t, pressure_mpa, temperature_c, gj)
+    return nothing_of_a_cold_line(mass_t, pressure_mpa, temperature_c, gj)
 
 
 def superheated_steam_volume_gj(
@@ -45,10 +49,10 @@ def superheated_steam_volume_gj(
 ) -> FloatArray:
     mass_t = volume_m3 * steam.superheated_density(pressure_mpa, temperature_c) / 1000.0
     gj = superheated_steam_gj(mass_t, pressure_mpa, temperature_c)
-    return _nothing_of_a_cold_line(volume_m3, pressure_mpa, temperature_c, gj)
+    return nothing_of_a_cold_line(volume_m3, pressure_mpa, temperature_c, gj)
 
 
-def _nothing_of_a_cold_line(
+def nothing_of_a_cold_line(
     amount: FloatArray, pressure_mpa: FloatArray, temperature_c: FloatArray, gj: FloatArray
 ) -> FloatArray:
     """A steam line that is shut off cools below saturation: what does not flow brings no heat, and that is
@@ -101,10 +105,17 @@ def hot_water_closed_gj(
     mass_t: FloatArray, pressure_mpa: FloatArray, supply_c: FloatArray, return_c: FloatArray
 ) -> FloatArray:
     """Heat taken from a closed loop; the return's enthalpy is taken at the pressure of the supply (the fall
-    of pressure in between is worth about 0.1 kJ/kg per 0.1 MPa)."""
+    of pressure in between is worth about 0.1 kJ/kg per 0.1 MPa). NaN where water flows that comes back
+    warmer than it went."""
     pressure = circuit_pressure(pressure_mpa)
     drop = steam.water_enthalpy(pressure, supply_c) - steam.water_enthalpy(pressure, return_c)
-    return mass_t * drop / 1000.0
+    impossible = swapped(pressure_mpa, supply_c, return_c) & (mass_t != 0.0)
+    return np.where(impossible, np.nan, mass_t * drop / 1000.0)
+
+
+def swapped(_pressure_mpa: FloatArray, supply_c: FloatArray, return_c: FloatArray) -> npt.NDArray[np.bool_]:
+    """Where the return is warmer than the supply by more than sensors may err: no heat is bought so."""
+    return return_c > supply_c + RETURN_TOLERANCE_K
 
 
 def hot_water_closed_volume_gj(

@@ -30,17 +30,24 @@ def _pressure(values: Values) -> Step:
     return step("pressure_mpa_abs", _mpa(values), "MPa", "measured + atmospheric pressure where gauge")
 
 
-def _steam(enthalpy: _Of, density: _Of | None, before: Callable[[Values], list[Step]]) -> Explain:
-    """Steam whose enthalpy, and density where it is metered by volume, are found so."""
+def _steam(
+    enthalpy: _Of, density: _Of | None, before: Callable[[Values], list[Step]], *, may_idle: bool = False
+) -> Explain:
+    """Steam whose enthalpy, and density where it is metered by volume, are found so; whether a line that is
+    shut off may be too cold for it."""
 
     def explain(x: FloatArray, values: Values) -> list[Step]:
         mass_t, steps = _mass(x * values["scale"], values, density)
         found = enthalpy(values)
+        gj = heat.steam_gj(mass_t, found)
+        if may_idle:
+            amount = x * values["scale"]
+            gj = heat.nothing_of_a_cold_line(amount, _mpa(values), values["temperature_c"], gj)
         return [
             *before(values),
             *steps,
             step("enthalpy_kj_per_kg", found, "kJ/kg", "IAPWS-IF97"),
-            step("activity", heat.steam_gj(mass_t, found), "GJ", _STEAM),
+            step("activity", gj, "GJ", _STEAM),
         ]
 
     return explain
@@ -86,12 +93,16 @@ def _dryness(values: Values) -> Step:
 
 
 superheated = _steam(
-    lambda values: steam.superheated_enthalpy(_mpa(values), values["temperature_c"]), None, _superheat
+    lambda values: steam.superheated_enthalpy(_mpa(values), values["temperature_c"]),
+    None,
+    _superheat,
+    may_idle=True,
 )
 superheated_volume = _steam(
     lambda values: steam.superheated_enthalpy(_mpa(values), values["temperature_c"]),
     lambda values: steam.superheated_density(_mpa(values), values["temperature_c"]),
     _superheat,
+    may_idle=True,
 )
 
 
