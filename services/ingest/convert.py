@@ -25,6 +25,7 @@ from services.domain.ledger.rules import DeviceHistory, compile_history
 from services.domain.quantities import NAMES, STATUS_CODES, Kind, Status, quantity
 from services.domain.reading import DeviceKey
 from services.domain.registry.model import Registry
+from services.domain.stack import Evidence
 from services.ingest.gauges import UNKNOWN_US, Entries, Sent
 from services.ingest.rates import Group, Member, Rates, known_members
 from services.ingest.status import words_of
@@ -78,8 +79,8 @@ class LiveConverter:
 
     def __init__(self, references: References, at: datetime) -> None:
         self._groups: dict[Kind, list[Group]] = defaultdict(list)
-        for (kind, _), members in _members(references, at).items():
-            self._groups[kind].append(Group(kind, members[0].conversion.formula, members))
+        for alike, members in _members(references, at).items():
+            self._groups[alike.kind].append(Group(alike.kind, members[0].conversion.formula, members))
 
     def inherit(self, before: LiveConverter) -> None:
         """Take over what is remembered of registers and gauges that are still there."""
@@ -156,9 +157,18 @@ def keep(converted: Converted) -> None:
         group.remember(rates)
 
 
-def _members(references: References, at: datetime) -> dict[tuple[Kind, str], list[Member]]:
-    """The conversions in force, with device and source known to the database, by kind and formula."""
-    found: dict[tuple[Kind, str], list[Member]] = defaultdict(list)
+class _Alike(NamedTuple):
+    """What the conversions of a group have in common."""
+
+    kind: Kind
+    formula: str
+    evidence: tuple[str, tuple[Evidence, ...]] | None
+    """Of standstill, with the flow that it silences; None for nearly all."""
+
+
+def _members(references: References, at: datetime) -> dict[_Alike, list[Member]]:
+    """The conversions in force, with device and source known to the database, by group."""
+    found: dict[_Alike, list[Member]] = defaultdict(list)
     grid = HourGrid(UTC)
     for device, conversions in compile_conversions(references.registry, references.factors, at).items():
         device_id = references.device_ids.get(device)
@@ -169,7 +179,8 @@ def _members(references: References, at: datetime) -> dict[tuple[Kind, str], lis
             source_id = references.source_ids.get(conversion.source)
             if source_id is not None:
                 member = _member(conversion, device_id, source_id, history, at)
-                found[device.kind, conversion.formula.name].append(member)
+                evidence = (conversion.quantity, conversion.evidence) if conversion.evidence else None
+                found[_Alike(device.kind, conversion.formula.name, evidence)].append(member)
     return found
 
 
@@ -211,7 +222,7 @@ def _sent(fresh: ReadingColumns) -> Sent:
     if not odd:
         return Sent(values, values, None)
     counting, values = values.copy(), values.copy()
-    silenced = np.zeros(values.shape, np.bool_)
+    silenced, stopped = np.zeros(values.shape, np.bool_), np.zeros(values.shape, np.bool_)
     for row in odd:
         words = words_of(fresh.readings[row])
         for column, name in enumerate(NAMES[fresh.kind]):
@@ -219,9 +230,10 @@ def _sent(fresh: ReadingColumns) -> Sent:
             if word != Status.VALID:
                 values[row, column] = np.nan
                 silenced[row, column] = True
+                stopped[row, column] = word == Status.STOPPED
                 if word != Status.MANUAL:
                     counting[row, column] = np.nan
-    return Sent(values, counting, silenced)
+    return Sent(values, counting, silenced, fresh.values, stopped)
 
 
 def _blocks(group: Group, rates: Rates, times_us: IntArray) -> Iterator[LiveBlock]:

@@ -28,6 +28,10 @@ class Sent(NamedTuple):
     """The values that count in a register: the manual ones, too."""
     silenced: BoolArray | None
     """Where a status says that there is no valid value; None where no status says anything."""
+    raw: FloatArray | None = None
+    """The values as sent, whatever their status; None where no status says anything."""
+    stopped: BoolArray | None = None
+    """Where the status is `stopped`; None as `raw`."""
 
 
 class Entries(NamedTuple):

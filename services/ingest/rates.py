@@ -29,6 +29,7 @@ from services.ingest.gauges import (
     runs_of,
     was_sent,
 )
+from services.ingest.standstill import Standstill
 
 _NO_MEMBER: Final = -1
 
@@ -66,7 +67,7 @@ class Rates(NamedTuple):
 
 
 class Group:
-    """All conversions of one kind with one formula."""
+    """All conversions of one kind with one formula, and one evidence of standstill where there is any."""
 
     def __init__(self, kind: Kind, formula: Formula, members: Sequence[Member]) -> None:
         names = {name: column for column, name in enumerate(NAMES[kind])}
@@ -107,6 +108,10 @@ class Group:
         self._replaced_us = np.array([member.replaced_us for member in members], np.int64)
         gauge_hold_us = np.array([member.gauge_hold_us for member in members], np.int64)
         self._gauges = [Gauge(columns, gauge_hold_us) for columns in (self._direct, *self._inputs)]
+        self._standstill: Standstill | None = None
+        if conversions[0].evidence:
+            self._standstill = Standstill(kind, conversions[0].quantity, conversions[0].evidence)
+            self._gauges.append(Gauge(np.full(len(members), self._standstill.column), gauge_hold_us))
         self._layers = _layers(self.device_ids)
         self.last_us = np.full(len(members), UNKNOWN_US, np.int64)
         self.last_value = np.full(len(members), np.nan)
@@ -131,7 +136,10 @@ class Group:
     def convert(self, entries: Entries, sent: Sent, times_us: IntArray) -> Rates:
         """What the readings of these entries emit. Remembers nothing yet."""
         runs = runs_of(entries, times_us)
-        direct, *inputs = [gauge.show(entries, runs, sent) for gauge in self._gauges]
+        if self._standstill is not None:
+            sent = self._standstill.seen_in(sent)
+        shown = [gauge.show(entries, runs, sent) for gauge in self._gauges]
+        direct, *inputs = shown[: 1 + len(self._inputs)]
         moved, registers, counted = self._movement_per_h(entries, runs, sent)
         held = [shown.values for shown in inputs]
         activity = self._evaluate(direct.values, held, entries.members, self._direct_params)
@@ -141,11 +149,13 @@ class Group:
             activity[some] = self._evaluate(
                 moved[some], [each[some] for each in held], entries.members[some], self._params
             )
+        if self._standstill is not None:
+            activity[shown[-1].values == 1.0] = 0.0
         told = self._told(activity, direct, inputs, counted)
         if not told.all():
             entries, activity = Entries(entries.rows[told], entries.members[told]), activity[told]
         co2, co2e = (activity * factor[entries.members] for factor in (self._co2, self._co2e))
-        return Rates(entries, co2, co2e, registers, [direct.last, *(shown.last for shown in inputs)])
+        return Rates(entries, co2, co2e, registers, [each.last for each in shown])
 
     def _told(
         self, activity: FloatArray, direct: Shown, inputs: Sequence[Shown], counted: BoolArray
