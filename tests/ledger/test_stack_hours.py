@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +17,7 @@ from tests.ledger.conftest import T0, MakeWorld, World, approx, reading
 
 CEMS = DeviceKey("s", Kind.CEMS, "c")
 H = timedelta(hours=1)
+EPA = Path(__file__).resolve().parents[3] / "shared" / "data" / "epa_orispl58054_stack_flow_2021q4.csv"
 FLOW, CO2 = 1_000_000.0, 10.0
 KG_PER_H = FLOW * CO2 / 100 * 44 / 22.4
 """CO2 of the stack at its usual flow and concentration, HJ 75."""
@@ -263,3 +266,29 @@ def test_part_75_is_reported_in_its_units_and_rounded(world: MakeWorld) -> None:
     )
     china = world(**stack(hour_validity="quadrant"))
     assert {row.reporting_value for row in china.ledger(minutes(range(61))).stack_hours} == {None}
+
+
+def test_a_real_stack_is_reported_as_epa_has_it(world: MakeWorld) -> None:
+    """The unadjusted flow of 1,785 hours of ORISPL 58054, through the ledger, against EPA's adjusted one."""
+    if not EPA.exists():
+        pytest.skip(f"{EPA.name} is not beside the clone")
+    with EPA.open() as file:
+        hours = list(csv.DictReader(file))
+    begin = datetime.fromisoformat(hours[0]["date"]).replace(hour=int(hours[0]["hour"]), tzinfo=UTC)
+    given = stack(3600, "interval_mean", form="part75", hour_validity="80pct")
+    given["devices"]["cems/c"] |= {"analyser": "wet", "bias_adjustment_factor": 1.063}
+    given["sources"]["stack"]["quantity"] = "flow_wet_nm3_h"
+    rows = [
+        reading(
+            CEMS,
+            begin + (number + 1) * H,
+            flow_wet_nm3_h=float(each["unadjusted_scfh"]) * 0.3048**3 * 273.15 / 293.15,
+            co2_pct=12.0,
+        )
+        for number, each in enumerate(hours)
+    ]
+    made = world(**given).ledger(rows).stack_hours
+    found = {row.hour: row.reporting_value for row in made if row.item == "flow_wet_nm3_h"}
+    expected = {begin + number * H: float(each["adjusted_scfh"]) for number, each in enumerate(hours)}
+    assert len(expected) == 1785
+    assert {hour: found[hour] for hour in expected} == expected

@@ -18,7 +18,7 @@ import numpy as np
 
 from services.domain.arrays import column
 from services.domain.conversion import Conversion, SourceKey
-from services.domain.ledger.emissions import Heard, Part
+from services.domain.ledger.emissions import Heard, Part, exists
 from services.domain.ledger.histories import CO2_ITEM, ItemKey, history_of, joined
 from services.domain.ledger.hours import from_us
 from services.domain.ledger.judgement import Judgement
@@ -126,8 +126,8 @@ def _stack_hour(part: Part) -> tuple[SourceKey, DeviceKey, int]:
 
 
 def _is_over(part: Part, heard: Heard | None) -> bool:
-    """Whether the hour is between the source's first and last reading, with its end."""
-    return heard is not None and heard.first_us < part.end_us <= heard.last_us
+    """Whether the hour has a row, and its end has passed when the source was last heard."""
+    return heard is not None and exists([part], heard) and part.end_us <= heard.last_us
 
 
 def _hour(first: Part, judged: Judgement, together: Sequence[Part]) -> _Hour:
