@@ -52,6 +52,7 @@ def start_ingest(database_url: str, mqtt_url: str, tmp_path: Path) -> Iterator[S
                     "CARBONFLOW_INGEST_CLIENT_ID": f"ingest-{site}",
                     "CARBONFLOW_INGEST_SITES": site,
                     "CARBONFLOW_INGEST_HTTP_PORT": str(free_port()),
+                    "CARBONFLOW_JOURNAL_DIR": str(tmp_path / "journal"),
                 },
                 log,
             )
