@@ -83,7 +83,8 @@ async def emissions_by_hour(
         """
         SELECT hour, site, area, source, scope, basis, method, carrier, activity, activity_unit,
             co2_kg, ch4_kg, n2o_kg, co2e_kg, biogenic_co2_kg, gwp_set, factor, in_total,
-            uncertainty_pct, coverage, estimated, status, missing_reason, revision, computed_at
+            uncertainty_pct, coverage, estimated, status, missing_reason, revision, computed_at,
+            activity_uncertainty_pct, factor_uncertainty_pct
         FROM api.emissions_hourly
         WHERE hour >= %s AND hour < %s AND (%s::text IS NULL OR site = %s)
         ORDER BY hour, site, source, basis

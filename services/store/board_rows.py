@@ -67,13 +67,15 @@ class EmissionHourRow(Row):
     gwp_set: str | None
     factor: str | None
     in_total: bool
-    uncertainty_pct: Number
+    uncertainty_pct: Number = Field(description="half width of the 95 % interval of co2_kg, in per cent")
     coverage: float = Field(description="share of the hour that readings cover, 0 to 1")
     estimated: bool
     status: str = Field(description="`open`, `provisional` or `final`")
     missing_reason: str | None = Field(description="why co2_kg is null")
     revision: int
     computed_at: datetime
+    activity_uncertainty_pct: Number = Field(description="the activity's part of uncertainty_pct")
+    factor_uncertainty_pct: Number = Field(description="the factor's part of uncertainty_pct")
 
 
 class EmissionDayRow(Row):

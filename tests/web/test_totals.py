@@ -85,6 +85,16 @@ async def test_a_part_without_uncertainty_leaves_the_whole_without(
     assert (total["assessed_co2_kg"], total["assessed_uncertainty_pct"]) == (100.0, pytest.approx(5.0))
 
 
+async def test_hours_tell_both_parts(web: httpx.AsyncClient, seed: Seed) -> None:
+    seed.site("campus")
+    put(seed, seed.source("campus", "boilers", []), NOON, 100.0, (3.0, 4.0), factor="gas")
+    [row] = (
+        await get(web, "/api/v1/emissions", **{"from": "2026-03-02T00:00:00Z", "to": "2026-03-03T00:00:00Z"})
+    )["rows"]
+    parts = (row["activity_uncertainty_pct"], row["factor_uncertainty_pct"], row["uncertainty_pct"])
+    assert parts == (3.0, 4.0, 5.0)
+
+
 async def test_nothing_is_not_zero(web: httpx.AsyncClient, seed: Seed) -> None:
     seed.site("campus")
     answer = await get(web, "/api/v1/totals", **DAY)
