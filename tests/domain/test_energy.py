@@ -167,3 +167,33 @@ def test_a_meter_and_a_belt_need_name_no_energy_quantity(book: FactorBook) -> No
 def test_an_energy_quantity_that_is_no_amount_is_unknown(book: FactorBook) -> None:
     uses = _uses(_registry({"meter/x": {"carrier": "electricity", "energy_quantity": "voltage_v"}}, {}), book)
     assert math.isnan(uses["meter/x"].params[0])
+
+
+def test_condensate_takes_its_heat_off_that_of_the_steam(book: FactorBook) -> None:
+    devices: dict[str, dict[str, Any]] = {
+        "flowmeter/steam": {
+            "carrier": "steam",
+            "energy_quantity": "mass_t",
+            "pressure_reference": "absolute",
+        },
+        "flowmeter/return": {"carrier": "steam", "energy_quantity": "mass_t"},
+    }
+    bought: dict[str, Any] = {
+        "scope": 2,
+        "method": "heat",
+        "carrier": "steam",
+        "devices": ["flowmeter/steam"],
+        "quantity": "mass_t",
+        "medium": "superheated_steam",
+        "condensate": [{"device": "flowmeter/return", "quantity": "mass_t"}],
+        "factor_set": "CN_GBT32150_2025",
+        "factor_fuel": "heat_purchased",
+        "in_total": True,
+    }
+    uses = _uses(_registry(devices, {"steam": bought}), book)
+    found = {ref: (use.unit, use.params[0], use.formula.name, use.in_total) for ref, use in uses.items()}
+    assert found == {
+        "flowmeter/steam": ("GJ", 1.0, "steam_superheated", True),
+        "flowmeter/return": ("GJ", -1.0, "hot_water_open", True),
+    }
+    assert uses["flowmeter/return"].energy_kwh_per_unit == pytest.approx(1 / 0.0036)
