@@ -41,3 +41,5 @@ class StackPolicy:
     """By quantity, the worst value the stack can have."""
     us_reporting: bool
     """Whether figures are reported by 40 CFR 75: rounded, in short tons and scf."""
+    f_factors: tuple[float, float] | None = None
+    """Fc and Fd of the fuel, where the source names them and reports by 40 CFR 75: they give a heat input."""

@@ -268,6 +268,54 @@ def test_part_75_is_reported_in_its_units_and_rounded(world: MakeWorld) -> None:
     assert {row.reporting_value for row in china.ledger(minutes(range(61))).stack_hours} == {None}
 
 
+F_FACTORS = {"fc_scf_per_mmbtu": 1800, "fd_dscf_per_mmbtu": 9780, "source": "fuel analysis"}
+
+
+@pytest.mark.parametrize(
+    ("analyser", "diluent", "measured", "mmbtu_h"),
+    [
+        ("wet", "co2", {"co2_pct": 9.0}, 100.0 * 9.0 / 1800 * 100),  # F-15
+        ("dry", "co2", {"co2_pct": 10.0, "moisture_pct": 10.0}, 100.0 * 9.0 / 1800 * 100),  # F-16
+        ("wet", "o2", {"o2_pct": 8.36, "moisture_pct": 10.0}, 1e6 / 9780 * 0.5),  # F-17
+        ("dry", "o2", {"o2_pct": 10.45, "moisture_pct": 10.0}, 1e6 / 9780 * 0.45),  # F-18
+    ],
+)
+def test_heat_input(
+    world: MakeWorld, analyser: str, diluent: str, measured: dict[str, float], mmbtu_h: float
+) -> None:
+    given = stack(form="part75", diluent=diluent, f_factors=F_FACTORS, hour_validity="quadrant")
+    given["devices"]["cems/c"] |= {"analyser": analyser}
+    given["sources"]["stack"]["quantity"] = "flow_wet_nm3_h"
+    flow = 1e6 * 0.3048**3 * 273.15 / 293.15
+    values: dict[str, Any] = {"flow_wet_nm3_h": flow, **measured}
+    rows = [reading(CEMS, 60 * i, operating_fraction=0.5, **values) for i in range(61)]
+    row = first_hour(world(**given), rows, "heat_input_mmbtu")
+    assert (row.measured, row.substituted) == (approx(mmbtu_h / 2), None)
+    assert row.reporting_unit == "mmBtu/h"
+    assert row.reporting_value == approx(mmbtu_h, abs=0.0501)
+
+
+def test_heat_input_of_a_missing_hour(world: MakeWorld) -> None:
+    rules = {"hour_validity": "45min", "substitution": "hjt75_2007"}
+    given = stack(form="part75", f_factors=F_FACTORS, **rules)  # type: ignore[arg-type]
+    given["devices"]["cems/c"] |= {"analyser": "wet"}
+    given["sources"]["stack"]["quantity"] = "flow_wet_nm3_h"
+    rows = [
+        reading(
+            CEMS,
+            60 * i,
+            {"co2_pct": "fault"} if i // 60 == 1 else Status.VALID,
+            flow_wet_nm3_h=FLOW,
+            co2_pct=CO2,
+        )
+        for i in range(181)
+    ]
+    found = {(row.hour, row.item): row for row in world(**given).ledger(rows).stack_hours}
+    measured, filled = found[T0, "heat_input_mmbtu"], found[T0 + H, "heat_input_mmbtu"]
+    assert (filled.measured, filled.substituted) == (None, approx(measured.measured))
+    assert filled.method == "hjt75_2007: mean of the hours before and after"
+
+
 def test_a_real_stack_is_reported_as_epa_has_it(world: MakeWorld) -> None:
     """The unadjusted flow of 1,785 hours of ORISPL 58054, through the ledger, against EPA's adjusted one."""
     if not EPA.exists():

@@ -63,7 +63,7 @@ def test_sound(facts: str, device: str) -> None:
         ("quantity: flow_nm3_h\n            stack: {form: part75}", "computes with the wet flow", False),
         ("quantity: flow_nm3_h\n            stack: {diluent: o2}", "only form part75 makes CO2 of", False),
         ("stack: {form: part75, diluent: o2}", "has no `f_factors`", False),
-        (f"stack: {{form: part75, {_F}}}", "has no effect where the diluent is co2", False),
+        (f"quantity: flow_nm3_h\n            stack: {{{_F}}}", "has no effect on form hj75", False),
         ("stack: {form: part75, substitution: eu_art45}", "without `hour_validity` no hour", False),
         (
             "stack: {form: part75, hour_validity: 45min, substitution: hj75_2017}",

@@ -42,6 +42,7 @@ def policy(use: Use, counted: Activity) -> StackPolicy | None:
         judged=(counted.quantity, *_needed(counted)),
         maximum_potential=tuple((name, value) for name, value in worst.items() if value is not None),
         us_reporting=rules.form == "part75",
+        f_factors=_f_factors(rules) if rules.form == "part75" else None,
     )
 
 
@@ -55,6 +56,12 @@ def evidence(use: Use) -> tuple[Evidence, ...]:
 
 def _rules(use: Use) -> StackRules:
     return use.facts.stack or _HJ75
+
+
+def _f_factors(rules: StackRules) -> tuple[float, float] | None:
+    """Fc and Fd."""
+    named = rules.f_factors
+    return None if named is None else (named.fc_scf_per_mmbtu, named.fd_dscf_per_mmbtu)
 
 
 def _needed(counted: Activity) -> tuple[str, ...]:
@@ -102,9 +109,9 @@ def _part75(use: Use) -> Activity:
             return _scaled(use, quantity, scale, part75_formulas.CO2_WET)
         case "co2", _:
             return _scaled(use, quantity, scale, part75_formulas.CO2_DRY)
-    if rules.f_factors is None:
+    f_factors = _f_factors(rules)
+    if f_factors is None:
         return activity.unknown(use.kind, quantity, UNIT, "CO2 from O2 needs the fuel's f_factors.")
-    f_factors = rules.f_factors.fc_scf_per_mmbtu, rules.f_factors.fd_dscf_per_mmbtu
     formula = part75_formulas.O2_WET if use.device.analyser == "wet" else part75_formulas.O2_DRY
     return _scaled(use, quantity, scale, formula, *f_factors)
 

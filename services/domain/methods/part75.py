@@ -26,6 +26,7 @@ SCF_PER_NM3: Final = base_state_ratio(BaseState.C0, BaseState.C20) / M3_PER_SCF
 CONCENTRATION_STEP_PCT: Final = 0.1
 MASS_STEP_SHORT_TONS_H: Final = 0.1
 FLOW_STEP_SCF_H: Final = 1000.0
+HEAT_INPUT_STEP_MMBTU_H: Final = 0.1
 """To what a figure is rounded where it is reported."""
 
 

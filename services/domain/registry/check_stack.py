@@ -32,8 +32,8 @@ def _rules(facts: SourceFacts, place: Place) -> Iterator[Problem]:
         yield Problem((*where, "diluent"), "is o2, which only form part75 makes CO2 of (F-14A, F-14B).")
     elif rules.diluent == "o2" and rules.f_factors is None:
         yield Problem(where, "has no `f_factors`: CO2 from O2 needs the fuel's fc and fd, with their source.")
-    elif rules.diluent == "co2" and rules.f_factors is not None:
-        yield Problem((*where, "f_factors"), "has no effect where the diluent is co2: remove it.")
+    elif rules.f_factors is not None and rules.form != "part75":
+        yield Problem((*where, "f_factors"), "has no effect on form hj75, only on part75: remove it.")
     yield from _substitution(rules, where)
     yield from _evidence(rules.stopped_evidence or {}, (*where, "stopped_evidence"))
 

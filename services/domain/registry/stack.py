@@ -37,7 +37,9 @@ class StackRules(_Strict):
 
     form: Literal["hj75", "part75"] = Field("hj75", description="HJ 75/76, or 40 CFR 75 appendix F")
     diluent: Literal["co2", "o2"] = Field("co2", description="the gas the analyser measures; o2 with part75")
-    f_factors: FFactorFacts | None = Field(None, description="needed where the diluent is o2")
+    f_factors: FFactorFacts | None = Field(
+        None, description="needed where the diluent is o2; with them there is a heat input"
+    )
     hour_validity: Literal["quadrant", "45min", "80pct"] | None = Field(
         None,
         description="quadrant: a reading in each 15 minutes the unit ran (US); 45min: 45 valid minutes "

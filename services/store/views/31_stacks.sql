@@ -1,6 +1,6 @@
 CREATE VIEW api.cems_hourly AS
 SELECT h.hour, s.site, s.source, d.device, h.item AS quantity,
-    CASE h.item WHEN 'co2_kg' THEN 'kg' ELSE q.unit END AS unit,
+    CASE h.item WHEN 'co2_kg' THEN 'kg' WHEN 'heat_input_mmbtu' THEN 'mmBtu' ELSE q.unit END AS unit,
     h.ran_h, h.measured, h.substituted, coalesce(h.measured, h.substituted) AS reported, h.method,
     h.availability_pct, h.gap_h, h.reporting_value, h.reporting_unit, h.reason AS missing_reason
 FROM core.stack_hour h
@@ -13,7 +13,7 @@ COMMENT ON COLUMN api.cems_hourly.hour IS 'Instant at which the hour of the site
 COMMENT ON COLUMN api.cems_hourly.site IS 'Site id.';
 COMMENT ON COLUMN api.cems_hourly.source IS 'Emission source id.';
 COMMENT ON COLUMN api.cems_hourly.device IS 'Device id of the stack.';
-COMMENT ON COLUMN api.cems_hourly.quantity IS 'Quantity whose hourly mean this is; co2_kg for the emission of the hour.';
+COMMENT ON COLUMN api.cems_hourly.quantity IS 'Quantity whose hourly mean this is; co2_kg for the emission of the hour, heat_input_mmbtu for its heat input.';
 COMMENT ON COLUMN api.cems_hourly.unit IS 'Unit of measured, substituted and reported.';
 COMMENT ON COLUMN api.cems_hourly.ran_h IS 'Hours the unit ran: without standstill by evidence, times the operating fraction where one is sent.';
 COMMENT ON COLUMN api.cems_hourly.measured IS 'From valid measurement; NULL where the hour is not valid by the policy, of a quantity also where the unit did not run.';
