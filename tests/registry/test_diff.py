@@ -240,14 +240,18 @@ def with_contracts(small: str, *contracts: str) -> Registry:
 
 def test_contracts_may_be_put_right_and_touch_what_they_cover(small: str, registry: Registry) -> None:
     bare = with_contracts(small, PPA % "")
-    shown = with_contracts(small, PPA % ", certificate: c, document: d")
-    assert shown_places(bare, shown) == ["certificate", "document"]
-    assert refusals(bare, shown, COMPUTED) == []
-    assert touched(bare, shown) == {MAIN: D2026, SUB: D2026}
-    assert notices(bare, shown) == []
+    evidenced = with_contracts(small, PPA % ", certificate: c, document: d")
+    assert shown_places(bare, evidenced) == ["certificate", "document"]
+    assert refusals(bare, evidenced, COMPUTED) == []
+    assert touched(bare, evidenced) == {MAIN: D2026, SUB: D2026}
+    assert notices(bare, evidenced) == []
+    assert shown(differences(registry, bare)) == ["added sites.works.sources.power.contracts.PPA 2026-01-01"]
+    assert shown(differences(bare, registry)) == [
+        "removed sites.works.sources.power.contracts.PPA 2026-01-01"
+    ]
     # With the first contract the source has another basis, from its beginning on.
     assert touched(registry, bare) == {MAIN: D2024, SUB: D2024}
-    [notice] = notices(shown, registry)
+    [notice] = notices(evidenced, registry)
     assert "no longer has contract PPA from 2026-01-01 on" in notice.message
     assert notice.warning
     two = with_contracts(small, PPA % "", (PPA % "").replace("PPA", "B").replace("from: 2026", "from: 2025"))

@@ -55,13 +55,8 @@ def keyed(registry: Registry) -> dict[str, Any]:
         for thing in chain(site.get("devices", {}).values(), site.get("sources", {}).values()):
             thing["facts"] = {entry.pop("from"): entry for entry in thing["facts"]}
         for source in site.get("sources", {}).values():
-            source["contracts"] = {
-                f"{contract.pop('contract')} {contract.pop('from')}": contract
-                for contract in source.get("contracts", ())
-            }
-            source["stocks"] = {
-                f"{stock.pop('material')} {stock.pop('at')}": stock for stock in source.get("stocks", ())
-            }
+            _key_by_date(source, "contracts", "contract", "from")
+            _key_by_date(source, "stocks", "material", "at")
         # A site without any has them, too: the first and the last event are then told by name, not as a list.
         site["events"] = {
             f"{event.pop('device')} {event.pop('at')}": event for event in site.get("events", ())
@@ -69,12 +64,20 @@ def keyed(registry: Registry) -> dict[str, Any]:
     return document
 
 
+def _key_by_date(source: dict[str, Any], listed: str, name: str, date: str) -> None:
+    if listed in source:
+        source[listed] = {f"{each.pop(name)} {each.pop(date)}": each for each in source[listed]}
+
+
+_LISTED: Final = frozenset({"contracts", "stocks"})
+"""What a source without any has none of: the first and the last are told by name, not as a list."""
+
+
 def _differences(old: Any, new: Any, place: Place) -> Iterator[Change]:
     if isinstance(old, dict) and isinstance(new, dict):
-        for key in new:
-            yield from _differences(old.get(key), new[key], (*place, key))
-        for key in old.keys() - new.keys():
-            yield Change((*place, key), old[key], None)
+        for key in (*new, *(key for key in old if key not in new)):
+            nothing: dict[str, Any] | None = {} if key in _LISTED else None
+            yield from _differences(old.get(key, nothing), new.get(key, nothing), (*place, key))
     elif old != new:
         yield Change(place, old, new)
 
