@@ -92,6 +92,14 @@ def test_a_stack_needs_its_analyser() -> None:
     assert "needs `analyser` of cems/c" in problem.message
 
 
+def test_hourly_means_are_in_no_four_quadrants() -> None:
+    rules = "stack: {form: part75, hour_validity: quadrant}"
+    assert _problems(rules, "analyser: wet") == ()
+    text = _FILE.replace("interval_s: 60, {device}", "interval_s: 3600, {device}")
+    [problem] = parse(text.format(facts=rules, device="analyser: wet", meter=""), "r.yaml", {}).warnings
+    assert "sends every 3600 s: no hour is valid" in problem.message
+
+
 @pytest.mark.parametrize("fact", ["base_state: 0C", "bias_adjustment_factor: 1.1", "analyser: wet"])
 def test_facts_of_a_stack_on_a_meter(fact: str) -> None:
     [problem] = _problems("stack: {form: part75}", "analyser: wet", f", {fact}")

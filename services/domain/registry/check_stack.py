@@ -13,6 +13,7 @@ from services.domain.registry.stack import Bounds, StackRules
 from services.domain.substitution import UNCONFIRMED, Policy
 
 _HJ75: Final = StackRules.model_validate({})
+_QUADRANT_S: Final = 900.0
 _UNKNOWN: Final = "the source's CO2 stays unknown"
 
 
@@ -72,3 +73,9 @@ def _device(facts: SourceFacts, ref: str, device: DeviceFacts, place: Place) -> 
             f"needs the `duct_area_m2` of {ref} unless it sends a flow: with a velocity alone {_UNKNOWN}."
         )
         yield Problem(place, message, warning=True)
+    validity = (facts.stack or _HJ75).hour_validity
+    if validity == "quadrant" and device.interval_s is not None and device.interval_s > _QUADRANT_S:
+        message = (
+            f"has hour_validity quadrant, but {ref} sends every {device.interval_s:g} s: no hour is valid."
+        )
+        yield Problem((*place, "stack"), message, warning=True)
