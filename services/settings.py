@@ -115,7 +115,7 @@ class Settings(BaseSettings):
         40, ge=1, le=60_000, description="Longest wait [ms] of a reading for more of its batch"
     )
     receive_maximum: int = Field(
-        20_000, ge=1, le=65_535, description="Messages the broker may send ahead of their acknowledgement"
+        60_000, ge=1, le=65_535, description="Messages the broker may send ahead of their acknowledgement"
     )
     journal_dir: Path = Field(
         Path("~/.local/state/carbonflow"),

@@ -47,7 +47,7 @@ class Window:
     batch_readings: int
     """From how many readings on a batch is full: the last message may bring more."""
     batch_age_s: float
-    readings: int = 50_000
+    readings: int = 65_000
     size_bytes: int = 64 * 1024 * 1024
     messages: int = 20_000
     """What the broker sends ahead; beyond it they wait there."""

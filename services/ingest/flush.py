@@ -21,7 +21,7 @@ from services.ingest.gauges import UNKNOWN_US
 from services.ingest.known import Known, Newest
 from services.ingest.letters import Letters
 from services.ingest.message import Decoded, Received, Rejection, StateUnit
-from services.ingest.plan import Meeting, Met, OfKind, columns_by_device, part, times_us
+from services.ingest.plan import Meeting, Met, OfKind, columns_by_device, part
 from services.store.dead_letters import keep_dead_letters
 from services.store.devices import count_new_devices, create_devices, find_devices, set_states
 from services.store.live import LiveBlock, copy_live, missing_live
@@ -36,6 +36,7 @@ from services.store.readings import (
     update_readings,
 )
 from services.store.totals import add_totals
+from services.store.unboxed import times_us
 
 MAX_NEW_DEVICES_PER_HOUR: Final = 1000
 """Of a site, the registered ones apart (contract, section 2)."""
@@ -186,11 +187,10 @@ class Flush:
     async def _write_readings(self, of_kind: OfKind) -> None:
         """Store the readings of one kind, and the live emissions of those in order."""
         met = await self._meet(of_kind)
-        columns = of_kind.columns()
+        columns = await copy_readings(self._connection, of_kind.pieces())
         late = met.late_columns(of_kind.kind)
-        for new in (columns, late):
-            if new is not None:
-                await copy_readings(self._connection, new)
+        if late is not None:
+            await copy_readings(self._connection, [late])
         updates = columns_by_device(of_kind.kind, met.updates)
         if updates is not None:
             await update_readings(self._connection, updates)

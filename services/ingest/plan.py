@@ -6,15 +6,14 @@ readings came one at a time.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import pairwise
 from typing import Final, NamedTuple
 
 import numpy as np
 
-from services.domain.ledger.hours import SECOND_US, BoolArray, IntArray
+from services.domain.ledger.hours import BoolArray, IntArray
 from services.domain.outcome import Outcome, Reason
 from services.domain.quantities import Kind
 from services.domain.reading import Measured, Reading
@@ -22,6 +21,10 @@ from services.ingest.merge import gained, merge
 from services.ingest.message import Received, Rejection
 from services.store.reading_columns import ReadingColumns, columns_of
 from services.store.readings import Stored
+from services.store.unboxed import times_us
+
+# So many rows are made ready while the server takes those before.
+_PIECE: Final = 2_000
 
 Key = tuple[int, datetime]
 """Device id and time."""
@@ -58,19 +61,18 @@ class OfKind:
     suspects: list[Suspect]
     """The others, as they came."""
 
-    def columns(self) -> ReadingColumns | None:
-        """Those in order; None where there are none."""
-        chosen = self.in_order
-        if not chosen.size:
-            return None
-        rows = chosen.tolist()
-        received_us = _received_us(self.units)
-        readings: list[Measured] = [self.units[row] for row in rows]
+    def pieces(self) -> Iterator[ReadingColumns]:
+        """Those in order."""
+        for start in range(0, self.in_order.size, _PIECE):
+            yield self._columns(self.in_order[start : start + _PIECE])
+
+    def _columns(self, chosen: IntArray) -> ReadingColumns:
+        units = [self.units[row] for row in chosen.tolist()]
+        readings: Sequence[Measured] = units
         if self.completed:
-            readings = [self.completed.get(row, self.units[row]) for row in rows]
-        return columns_of(
-            self.kind, self.device_ids[chosen], self.times_us[chosen], received_us[chosen], readings
-        )
+            readings = [self.completed.get(row, self.units[row]) for row in chosen.tolist()]
+        received_us = times_us([unit.message.received_at for unit in units])
+        return columns_of(self.kind, self.device_ids[chosen], self.times_us[chosen], received_us, readings)
 
     def reading(self, row: int) -> Reading:
         """The reading at a position."""
@@ -102,20 +104,6 @@ def part(kind: Kind, units: list[Received], device_ids: IntArray, newest_us: Int
         by_device[in_order],
         [Suspect(int(device_ids[row]), units[row]) for row in suspects],
     )
-
-
-def times_us(times: Sequence[datetime]) -> IntArray:
-    """Microseconds since 1970. A double holds seconds of this century to a quarter of one."""
-    seconds = np.array([time.timestamp() for time in times], np.float64)
-    return np.rint(seconds * SECOND_US).astype(np.int64)
-
-
-def _received_us(units: Sequence[Received]) -> IntArray:
-    """When units were received, in microseconds since 1970. Those that came together share one object."""
-    times = [unit.message.received_at for unit in units]
-    changes = [row for row, (one, other) in enumerate(pairwise(times), 1) if one is not other]
-    first = [0, *changes]
-    return np.repeat(times_us([times[row] for row in first]), np.diff([*first, len(times)]))
 
 
 def _newer(device_ids: IntArray, times: IntArray, newest_us: IntArray) -> BoolArray:

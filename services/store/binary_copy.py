@@ -74,10 +74,11 @@ def encode(columns: Sequence[Column]) -> bytes:
         known = True if column.known is None else column.known
         pattern |= np.where(known, 1 << number, 0)
     types = tuple(column.data.dtype.str for column in columns)
+    patterns = np.unique(pattern).tolist()
     parts = []
-    for each in np.unique(pattern).tolist():
-        chosen = np.flatnonzero(pattern == each)
-        frame = np.empty(len(chosen), _layout(types, each))
+    for each in patterns:
+        chosen = slice(None) if len(patterns) == 1 else np.flatnonzero(pattern == each)
+        frame = np.empty(len(pattern[chosen]), _layout(types, each))
         frame["columns"] = len(columns)
         for number, column in enumerate(columns):
             if each >> number & 1:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import chain
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
@@ -12,10 +13,11 @@ from psycopg import sql
 from services.domain.arrays import FloatArray
 from services.domain.ledger.hours import IntArray, from_us
 from services.domain.quantities import NAMES, QUANTITIES, Kind
-from services.domain.reading import Measured, Values
+from services.domain.reading import Measured
 from services.store.binary_copy import HEADER, TRAILER, Column, encode, floats, instants, integers, text
 from services.store.pool import Connection
 from services.store.schema import FIXED_COLUMNS, reading_columns, reading_table
+from services.store.unboxed import matrix
 
 # In binary COPY a json column takes the bytes of its text.
 _FIXED_TYPES: Final = MappingProxyType(
@@ -62,19 +64,8 @@ def columns_of(
         readings,
         np.fromiter([each.status for each in readings], np.int64, len(readings)),
         quantity_statuses.count(None) + extras.count(None) < 2 * len(readings),
-        _matrix([each.values for each in readings], len(NAMES[kind])),
+        matrix([each.values for each in readings], len(NAMES[kind])),
     )
-
-
-def _matrix(rows: Sequence[Values], quantities: int) -> FloatArray:
-    matrix = np.full((len(rows), quantities + 1), np.nan, order="F")
-    for number, column in enumerate(zip(*rows, strict=True)):
-        try:
-            matrix[:, number] = np.fromiter(column, np.float64, len(rows))  # the quickest, and takes no None
-        except TypeError:
-            if column.count(None) < len(rows):
-                matrix[:, number] = np.array(column, np.float64)
-    return matrix
 
 
 def _copy(kind: Kind) -> sql.Composed:
@@ -94,32 +85,72 @@ def _types(kind: Kind) -> list[str]:
     ]
 
 
-async def copy_readings(connection: Connection, columns: ReadingColumns) -> None:
-    """Store new readings. Raises UniqueViolation where one is stored already."""
-    await copy_columns(connection, _COPY[columns.kind], columns)
+async def copy_readings(connection: Connection, pieces: Iterable[ReadingColumns]) -> ReadingColumns | None:
+    """Store new readings of one kind, piece by piece: while one is made the server takes those before.
+
+    Returns them as one; None where there are none. Raises UniqueViolation where one is stored already.
+    """
+    first = next(iterator := iter(pieces), None)
+    if first is None:
+        return None
+    return await copy_columns(connection, _COPY[first.kind], chain([first], iterator))
 
 
 async def copy_columns(
-    connection: Connection, statement: sql.Composed, columns: ReadingColumns, *, numbered: bool = False
-) -> None:
+    connection: Connection,
+    statement: sql.Composed,
+    pieces: Iterable[ReadingColumns],
+    *,
+    numbered: bool = False,
+) -> ReadingColumns:
     """Copy rows in the order of `schema.reading_columns`, before which each has its number where told so.
 
     Those with words of their own (statuses by quantity, unknown fields) go one by one: their length varies.
     """
-    plain: list[int] | None = None
-    if columns.has_words:
-        worded = [each.quantity_status is not None or each.extra is not None for each in columns.readings]
-        plain = [row for row, has in enumerate(worded) if not has]
+    copied: list[ReadingColumns] = []
+    number = 0
+    worded: list[tuple[Any, ...]] = []
+    async with connection.cursor() as cursor, cursor.copy(statement) as copy:
+        await copy.write(HEADER)
+        for piece in pieces:
+            plain, others = _by_words(piece)
+            lead = [integers(number + plain, 4)] if numbered else []
+            if len(plain):
+                await copy.write(encode([*lead, *_columns(piece, plain)]))
+            worded += [(*([number + row] if numbered else ()), *_row(piece, row)) for row in others]
+            copied.append(piece)
+            number += len(piece.readings)
+        await copy.write(TRAILER)
+    if worded:
         async with connection.cursor() as cursor, cursor.copy(statement) as copy:
-            copy.set_types([*(["int4"] if numbered else []), *_types(columns.kind)])
-            for row, has in enumerate(worded):
-                if has:
-                    await copy.write_row([*([row] if numbered else []), *_row(columns, row)])
-    if plain != []:
-        numbers = np.arange(len(columns.readings)) if plain is None else np.array(plain)
-        data = encode([*([integers(numbers, 4)] if numbered else []), *_columns(columns, plain)])
-        async with connection.cursor() as cursor, cursor.copy(statement) as copy:
-            await copy.write(HEADER + data + TRAILER)
+            copy.set_types([*(["int4"] if numbered else []), *_types(copied[0].kind)])
+            for row in worded:
+                await copy.write_row(row)
+    return joined(copied)
+
+
+def _by_words(piece: ReadingColumns) -> tuple[IntArray, list[int]]:
+    """The rows without words of their own, and those with."""
+    if not piece.has_words:
+        return np.arange(len(piece.readings)), []
+    worded = [each.quantity_status is not None or each.extra is not None for each in piece.readings]
+    return np.flatnonzero(~np.array(worded)), [row for row, has in enumerate(worded) if has]
+
+
+def joined(pieces: Sequence[ReadingColumns]) -> ReadingColumns:
+    """Pieces of one kind, at least one, as one."""
+    if len(pieces) == 1:
+        return pieces[0]
+    return ReadingColumns(
+        pieces[0].kind,
+        np.concatenate([each.device_ids for each in pieces]),
+        np.concatenate([each.times_us for each in pieces]),
+        np.concatenate([each.received_us for each in pieces]),
+        list(chain.from_iterable(each.readings for each in pieces)),
+        np.concatenate([each.statuses for each in pieces]),
+        any(each.has_words for each in pieces),
+        np.concatenate([each.values for each in pieces]),
+    )
 
 
 def _row(columns: ReadingColumns, row: int) -> tuple[Any, ...]:
@@ -137,18 +168,16 @@ def _row(columns: ReadingColumns, row: int) -> tuple[Any, ...]:
     )
 
 
-def _columns(columns: ReadingColumns, chosen: list[int] | None) -> list[Column]:
-    """The columns in the order of `schema.reading_columns`, of the chosen rows; None: of all."""
-    readings, rows = columns.readings, slice(None) if chosen is None else np.array(chosen, np.int64)
-    if chosen is not None:
-        readings = [readings[row] for row in chosen]
-    no_words = text(None, len(readings))
+def _columns(columns: ReadingColumns, rows: IntArray) -> list[Column]:
+    """The columns in the order of `schema.reading_columns`, of some rows, none of which has words."""
+    readings = columns.readings
+    no_words = text(None, len(rows))
     values = columns.values[rows]
     return [
         integers(columns.device_ids[rows], 4),
         instants(columns.times_us[rows]),
         instants(columns.received_us[rows]),
-        _seqs([reading.seq for reading in readings]),
+        _seqs([readings[row].seq for row in rows.tolist()]),
         integers(columns.statuses[rows], 2),
         no_words,
         no_words,

@@ -179,7 +179,7 @@ async def _stage(connection: Connection, statements: _Statements, columns: Readi
     """Put readings into the session's temporary table, and nothing else."""
     await connection.execute(statements.make_stage)
     await connection.execute(statements.empty_stage)  # one transaction may stage twice
-    await copy_columns(connection, statements.copy_stage, columns, numbered=True)
+    await copy_columns(connection, statements.copy_stage, [columns], numbered=True)
 
 
 async def newest_times(

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
 
-from tests.benchmarks import formulas, latency, outage, writing
+from tests.benchmarks import converting, formulas, latency, outage, writing
 from tests.benchmarks.child import BenchError, Child
 from tests.benchmarks.generator import Load
 from tests.benchmarks.results import Result, Sample, Target, result
@@ -119,6 +119,7 @@ async def measure_pipeline(bench: Bench, progress: OnProgress) -> dict[str, Samp
     ceiling = (before.per_s + after.per_s) / 2
     bench.ceilings.append(after)
     cost = run.cost
+    live_us = await _converted(bench)
     return {
         "ceiling": Sample(ceiling),
         "pipeline": Sample(run.per_s, ceiling),
@@ -128,7 +129,22 @@ async def measure_pipeline(bench: Bench, progress: OnProgress) -> dict[str, Samp
         "cpu_generator": Sample(run.us_each(cost.generator_s)),
         "cpu_others": Sample(cost.others_s / run.seconds),
         "rss": Sample(run.rss_mb),
+        "live": Sample(live_us, run.us_each(cost.consumer_s)),
     }
+
+
+async def _converted(bench: Bench) -> float:
+    """CPU time [us] of a reading's live conversion."""
+    scale = bench.scale
+    async with bench.stack.database() as database:
+        job = converting.Job(database.ingest_url, scale.devices, scale.sites, yesterday_s())
+        child = await Child.start("converting", ["-m", "tests.benchmarks.converting"], {}, bench.stack.logs)
+        try:
+            child.tell(job.as_json())
+            answer: float = json.loads(await child.wait())
+        finally:
+            await child.stop()
+    return answer
 
 
 def sum_up_pipeline(samples: dict[str, list[Sample]]) -> list[Result]:
@@ -144,6 +160,9 @@ def sum_up_pipeline(samples: dict[str, list[Sample]]) -> list[Result]:
         result("pipeline.cpu_publishers", "us/message", samples["cpu_generator"]),
         result("pipeline.cpu_of_others", "cores", samples["cpu_others"]),
         result("pipeline.rss", "MB", samples["rss"], Target(200, 200, upper=True)),
+        result(
+            "live.cpu", "us/reading", samples["live"], Target(0.15, 0.15, "ratio", upper=True), "pipeline.cpu"
+        ),
     ]
 
 

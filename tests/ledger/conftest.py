@@ -182,7 +182,7 @@ class Database:
                     times = np.array([to_us(row.time) for row in of_kind], np.int64)
                     received = np.full(len(of_kind), to_us(NOW))
                     columns = columns_of(kind, device_ids, times, received, of_kind)
-                    await copy_readings(self.connection, columns)
+                    await copy_readings(self.connection, [columns])
             quarters = [to_us(row.time) // QUARTER_US for row in rows]
             all_ids = [ids[row.device] for row in rows]
             await mark_dirty(self.connection, np.array(all_ids), np.array(quarters))
