@@ -219,7 +219,7 @@ class Flush:
         ]
 
     async def _meet(self, of_kind: OfKind) -> Met:
-        if not of_kind.suspects:
+        if not of_kind.suspects.size:
             return Met()
         meeting = Meeting(of_kind)
         questions = meeting.questions()

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from services.domain.outcome import Outcome
 from services.domain.quantities import NAMES
-from services.domain.reading import Reading, Values
+from services.domain.reading import Measured, Reading, Values
 from services.ingest.status import canonical, words_of
 
 Cell = tuple[float | bool | None, str | None]
@@ -21,25 +21,22 @@ class Merge(NamedTuple):
     """What became of the new reading, and what is to be stored afterwards."""
 
     outcome: Outcome
-    reading: Reading
+    reading: Measured
     contradicts: str | None = None
     """The first quantity whose stored value or status the new reading contradicts."""
 
 
-def merge(stored: Reading, new: Reading) -> Merge:
+def merge(stored: Measured, new: Measured) -> Merge:
     """Meet `new` with what is `stored` for the same device and instant.
 
     Nothing new: a duplicate. Only what is missing: stored, and merged. Any contradiction: rejected as a
     whole, the first stays. `seq` and unknown fields make no difference; the first that is there is kept.
     """
-    if (stored.values, stored.status, stored.quantity_status) == (
-        new.values,
-        new.status,
-        new.quantity_status,
-    ):
-        return Merge(Outcome.DUPLICATE, stored)
-    if stored.status == new.status and stored.quantity_status is None and new.quantity_status is None:
-        return _of_one_status(stored, new)
+    if stored.status == new.status and stored.quantity_status == new.quantity_status:
+        if stored.values == new.values:
+            return Merge(Outcome.DUPLICATE, stored)
+        if stored.quantity_status is None:
+            return _of_one_status(stored, new)
     names = NAMES[stored.device.kind]
     before = _cells(names, stored)
     after = []
@@ -53,29 +50,30 @@ def merge(stored: Reading, new: Reading) -> Merge:
     return Merge(Outcome.STORED, _reading(stored, new, names, after))
 
 
-def _of_one_status(stored: Reading, new: Reading) -> Merge:
+def _of_one_status(stored: Measured, new: Measured) -> Merge:
     """The same where every value of both has the same word, as nearly always: only values can differ."""
-    values: list[float | bool | None] = []
-    for old, other in zip(stored.values, new.values, strict=True):
-        if old is None:
-            values.append(other)
-        elif other is None or other == old:
-            values.append(old)
-        else:
-            return Merge(Outcome.REJECTED, stored, NAMES[stored.device.kind][len(values)])
-    after = tuple(values)
+    pairs = list(zip(stored.values, new.values, strict=True))
+    after = tuple([other if old is None else old for old, other in pairs])
+    if after != tuple([old if other is None else other for old, other in pairs]):
+        contradicting = (old is not None and other is not None and old != other for old, other in pairs)
+        name = next(
+            name for name, wrong in zip(NAMES[stored.device.kind], contradicting, strict=True) if wrong
+        )
+        return Merge(Outcome.REJECTED, stored, name)
     if after == stored.values:
         return Merge(Outcome.DUPLICATE, stored)
     return Merge(Outcome.STORED, _completed(stored, new, after, stored.status, None))
 
 
-def gained(before: Reading, after: Reading) -> Reading:
+def gained(before: Measured, after: Measured) -> Reading:
     """Of a merged reading what it had not `before`: values that were there are left out."""
     values = tuple(new if old is None else None for old, new in zip(before.values, after.values, strict=True))
-    return after._replace(values=values)
+    return Reading(
+        after.device, after.time, after.seq, values, after.status, after.quantity_status, after.extra
+    )
 
 
-def _cells(names: tuple[str, ...], reading: Reading) -> list[Cell]:
+def _cells(names: tuple[str, ...], reading: Measured) -> list[Cell]:
     words = words_of(reading)
     return [(value, words.get(name)) for name, value in zip(names, reading.values, strict=True)]
 
@@ -91,14 +89,14 @@ def _meet(old: Cell, new: Cell) -> Cell | None:
     return None
 
 
-def _reading(stored: Reading, new: Reading, names: tuple[str, ...], cells: list[Cell]) -> Reading:
+def _reading(stored: Measured, new: Measured, names: tuple[str, ...], cells: list[Cell]) -> Reading:
     values = tuple(value for value, _ in cells)
     words = {name: word for name, (_, word) in zip(names, cells, strict=True)}
     return _completed(stored, new, values, *canonical(names, values, words))
 
 
 def _completed(
-    stored: Reading, new: Reading, values: Values, status: int, quantity_status: str | None
+    stored: Measured, new: Measured, values: Values, status: int, quantity_status: str | None
 ) -> Reading:
     return Reading(
         stored.device,

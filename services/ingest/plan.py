@@ -6,10 +6,10 @@ readings came one at a time.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
 
@@ -32,25 +32,13 @@ Key = tuple[int, datetime]
 _HOW_TO_CORRECT: Final = "the first stays; void or correct it with `carbonflow readings` where it is wrong"
 
 
-class Suspect(NamedTuple):
-    """A reading that is not in order: what is stored for its device and time must be seen."""
-
-    device_id: int
-    unit: Received
-
-    @property
-    def key(self) -> Key:
-        """Device id and time."""
-        return self.device_id, self.unit.time
-
-
 @dataclass(slots=True)
 class OfKind:
     """The readings of one kind of a batch, as they came, and which of them are in order."""
 
     kind: Kind
     units: list[Received]
-    completed: dict[int, Reading]
+    completed: dict[int, Measured]
     """What those that other parts of the same reading joined became, by position."""
     device_ids: IntArray
     times_us: IntArray
@@ -58,8 +46,8 @@ class OfKind:
     """Positions of those newer than all that is stored of their devices, and all before them in the batch; by
     device, then time: so they are next to each other in the indexes, too.
     """
-    suspects: list[Suspect]
-    """The others, as they came."""
+    suspects: IntArray
+    """Positions of the others, as they came: what is stored for their devices and times must be seen."""
 
     def pieces(self) -> Iterator[ReadingColumns]:
         """Those in order."""
@@ -73,10 +61,6 @@ class OfKind:
             readings = [self.completed.get(row, self.units[row]) for row in chosen.tolist()]
         received_us = times_us([unit.message.received_at for unit in units])
         return columns_of(self.kind, self.device_ids[chosen], self.times_us[chosen], received_us, readings)
-
-    def reading(self, row: int) -> Reading:
-        """The reading at a position."""
-        return self.completed.get(row) or self.units[row].reading
 
     def newest(self) -> tuple[IntArray, IntArray]:
         """The devices of those in order, and the newest time of each."""
@@ -94,16 +78,8 @@ def part(kind: Kind, units: list[Received], device_ids: IntArray, newest_us: Int
     times = times_us([unit.time for unit in units])
     by_device = np.argsort(device_ids, kind="stable")
     in_order = _newer(device_ids[by_device], times[by_device], newest_us[by_device])
-    suspects = np.sort(by_device[~in_order]).tolist()
-    return OfKind(
-        kind,
-        units,
-        {},
-        device_ids,
-        times,
-        by_device[in_order],
-        [Suspect(int(device_ids[row]), units[row]) for row in suspects],
-    )
+    suspects = np.sort(by_device[~in_order])
+    return OfKind(kind, units, {}, device_ids, times, by_device[in_order], suspects)
 
 
 def _newer(device_ids: IntArray, times: IntArray, newest_us: IntArray) -> BoolArray:
@@ -124,9 +100,9 @@ def _newer(device_ids: IntArray, times: IntArray, newest_us: IntArray) -> BoolAr
 class Met:
     """What became of the suspects of one kind."""
 
-    late: list[tuple[int, Reading, datetime]] = field(default_factory=list)
+    late: list[tuple[int, Measured, datetime]] = field(default_factory=list)
     """New rows: device id, reading, when it was received."""
-    updates: list[tuple[int, Reading]] = field(default_factory=list)
+    updates: list[tuple[int, Measured]] = field(default_factory=list)
     """What stored rows become, by device id."""
     gained: list[tuple[int, Reading]] = field(default_factory=list)
     """What they lacked before, by device id."""
@@ -146,59 +122,85 @@ class Met:
 class Meeting:
     """The suspects of one kind meet what is in the batch and what is stored, one after the other."""
 
-    def __init__(self, part: OfKind) -> None:
-        self._part = part
-        devices = np.unique([suspect.device_id for suspect in part.suspects])
-        rows = part.in_order[np.isin(part.device_ids[part.in_order], devices)]
-        keys = zip(part.device_ids[rows].tolist(), rows.tolist(), strict=True)
-        self._rows = {(device_id, part.units[row].time): row for device_id, row in keys}
-        self._asked = [suspect for suspect in part.suspects if suspect.key not in self._rows]
+    def __init__(self, of_kind: OfKind) -> None:
+        self._of_kind = of_kind
+        self._targets = _same_instants(of_kind)
+        self._asked = of_kind.suspects[self._targets < 0]
 
     def questions(self) -> ReadingColumns | None:
         """The readings for which the database must say what it has."""
-        asked = [(each.device_id, each.unit) for each in self._asked]
-        return columns_by_device(self._part.kind, asked)
+        if not self._asked.size:
+            return None
+        part, asked = self._of_kind, self._asked
+        times = part.times_us[asked]
+        units = [part.units[row] for row in asked.tolist()]
+        return columns_of(part.kind, part.device_ids[asked], times, times, units)
 
     def hold(self, stored: Stored) -> Met:
         """Let them meet. Readings in order that gain something are replaced where they are."""
         met = Met()
-        in_database = {self._asked[position].key: reading for position, reading in stored.different.items()}
-        same = {id(self._asked[position]) for position in stored.same}
-        new: dict[Key, tuple[Reading, datetime]] = {}
-        updated: dict[Key, Reading] = {}
-        for suspect in self._part.suspects:
-            key = suspect.key
-            if id(suspect) in same:
-                met.duplicates.append(suspect.unit)
-            elif key in self._rows:
-                row = self._rows[key]
-                self._part.completed[row] = self._meet(met, self._part.reading(row), suspect)
-            elif key in in_database:
-                before = updated.get(key, in_database[key])
-                after = self._meet(met, before, suspect)
+        units, completed = self._of_kind.units, self._of_kind.completed
+        others: list[int] = []
+        same = {int(self._asked[position]) for position in stored.same}
+        for row, target in zip(self._of_kind.suspects.tolist(), self._targets.tolist(), strict=True):
+            if target >= 0:
+                before = completed.get(target) or units[target]
+                completed[target] = _meet(met, before, units[row])
+            elif row in same:
+                met.duplicates.append(units[row])
+            else:
+                others.append(row)
+        in_database = {int(self._asked[position]): there for position, there in stored.different.items()}
+        self._hold_others(met, others, in_database)
+        return met
+
+    def _hold_others(self, met: Met, rows: Sequence[int], in_database: Mapping[int, Reading]) -> None:
+        """Those that meet what is stored, or each other. `in_database` has what is stored, by position."""
+        part = self._of_kind
+        keys = [(int(part.device_ids[row]), part.units[row].time) for row in rows]
+        stored = {key: in_database[row] for key, row in zip(keys, rows, strict=True) if row in in_database}
+        new: dict[Key, tuple[Measured, datetime]] = {}
+        updated: dict[Key, Measured] = {}
+        for key, row in zip(keys, rows, strict=True):
+            unit = part.units[row]
+            if key in stored:
+                before = updated.get(key, stored[key])
+                after = _meet(met, before, unit)
                 if after is not before:
                     updated[key] = after
             elif key in new:
                 before, received_at = new[key]
-                new[key] = self._meet(met, before, suspect), received_at
+                new[key] = _meet(met, before, unit), received_at
             else:
-                new[key] = suspect.unit.reading, suspect.unit.message.received_at
-        met.late = [(key[0], reading, received_at) for key, (reading, received_at) in new.items()]
-        met.updates = [(key[0], reading) for key, reading in updated.items()]
-        met.gained = [(key[0], gained(in_database[key], reading)) for key, reading in updated.items()]
-        return met
+                new[key] = unit, unit.message.received_at
+        met.late += [(key[0], reading, received_at) for key, (reading, received_at) in new.items()]
+        met.updates += [(key[0], reading) for key, reading in updated.items()]
+        met.gained += [(key[0], gained(stored[key], reading)) for key, reading in updated.items()]
 
-    def _meet(self, met: Met, before: Reading, suspect: Suspect) -> Reading:
-        outcome, reading, contradicts = merge(before, suspect.unit.reading)
-        match outcome:
-            case Outcome.DUPLICATE:
-                met.duplicates.append(suspect.unit)
-            case Outcome.STORED:
-                met.merged += 1
-            case Outcome.REJECTED:
-                detail = f"{contradicts} contradicts what is stored for this ts: {_HOW_TO_CORRECT}."
-                met.conflicts.append((suspect.unit, Rejection(Reason.CONFLICT, detail)))
-        return reading
+
+def _same_instants(part: OfKind) -> IntArray:
+    """For each suspect the position of the reading in order of its device and time, -1 where there is none."""
+    if not part.in_order.size:
+        return np.full(part.suspects.size, -1)
+    different, ranks = np.unique(part.times_us, return_inverse=True)
+    keys = part.device_ids * len(different) + ranks
+    in_order = keys[part.in_order]  # ascending, as these are by device, then time
+    place = np.searchsorted(in_order, keys[part.suspects]).clip(max=part.in_order.size - 1)
+    found = in_order[place] == keys[part.suspects]
+    return np.where(found, part.in_order[place], -1)
+
+
+def _meet(met: Met, before: Measured, unit: Received) -> Measured:
+    """What a reading becomes by another of its device and time."""
+    outcome, reading, contradicts = merge(before, unit)
+    if outcome is Outcome.DUPLICATE:
+        met.duplicates.append(unit)
+    elif outcome is Outcome.STORED:
+        met.merged += 1
+    else:
+        detail = f"{contradicts} contradicts what is stored for this ts: {_HOW_TO_CORRECT}."
+        met.conflicts.append((unit, Rejection(Reason.CONFLICT, detail)))
+    return reading
 
 
 def columns_by_device(kind: Kind, readings: Sequence[tuple[int, Measured]]) -> ReadingColumns | None:

@@ -22,14 +22,17 @@ from services.store.pool import Connection
 from services.store.reading_columns import ReadingColumns, copy_columns
 from services.store.schema import reading_table
 
+# As many are looked up without a temporary table.
+_FEW: Final = 100
+
 
 class Stored(NamedTuple):
     """What is stored for the devices and times of readings, by position among them."""
 
     same: frozenset[int]
-    """Where all values and the status are stored already."""
+    """Where all values and the status are known to be stored already."""
     different: dict[int, Reading]
-    """What is stored where it is not the same."""
+    """What is stored where they may differ."""
 
 
 def _names(columns: Iterable[str], alias: str | None = None) -> sql.Composed:
@@ -51,6 +54,7 @@ class _Statements:
             stored=_names(names, "r"), staged=_names(names, "s"), **common
         )
         self.fetch = sql.SQL(_FETCH).format(stored=_names(names, "r"), **common)
+        self.fetch_few = sql.SQL(_FETCH_FEW).format(stored=_names(names, "r"), **common)
         assignments = sql.SQL(", ").join(
             sql.SQL("{name} = s.{name}").format(name=sql.Identifier(name)) for name in names
         )
@@ -94,6 +98,18 @@ CROSS JOIN LATERAL (
     LIMIT 1
 ) AS found
 WHERE s.time >= %(low)s AND s.time < %(high)s AND s.position = ANY (%(positions)s)
+"""
+
+_FETCH_FEW = """
+SELECT found.*
+FROM unnest(%(device_ids)s::integer[], %(times)s::timestamptz[])
+    WITH ORDINALITY AS wanted (device_id, time, position)
+CROSS JOIN LATERAL (
+    SELECT wanted.position - 1, r.seq, r.status, r.quantity_status::text, r.extra::text, {stored}
+    FROM {table} r
+    WHERE r.device_id = wanted.device_id AND r.time = wanted.time AND r.time >= %(low)s AND r.time <= %(high)s
+    LIMIT 1
+) AS found
 """
 
 _UPDATE = """
@@ -146,6 +162,8 @@ _DIRTY = "COPY core.dirty (device_ids, quarters) FROM STDIN (FORMAT binary)"
 
 async def compare_readings(connection: Connection, columns: ReadingColumns) -> Stored:
     """What is stored for the devices and times of these readings."""
+    if len(columns.readings) <= _FEW:
+        return Stored(frozenset(), await _fetch_few(connection, columns))
     statements = _STATEMENTS[columns.kind]
     await _stage(connection, statements, columns)
     same = set(range(len(columns.readings)))
@@ -159,6 +177,19 @@ async def compare_readings(connection: Connection, columns: ReadingColumns) -> S
             rows = await (await connection.execute(statements.fetch, {**day, "positions": others})).fetchall()
             different |= {position: _stored(columns.readings[position], *row) for position, *row in rows}
     return Stored(frozenset(same), different)
+
+
+async def _fetch_few(connection: Connection, columns: ReadingColumns) -> dict[int, Reading]:
+    """What is stored, by position: of few readings all of it is fetched sooner than a table is filled."""
+    times = [reading.time for reading in columns.readings]
+    wanted = {
+        "device_ids": columns.device_ids.tolist(),
+        "times": times,
+        "low": min(times),
+        "high": max(times),
+    }
+    rows = await (await connection.execute(_STATEMENTS[columns.kind].fetch_few, wanted)).fetchall()
+    return {position: _stored(columns.readings[position], *row) for position, *row in rows}
 
 
 def _stored(key: Measured, *row: Any) -> Reading:

@@ -49,7 +49,7 @@ def test_a_batch_is_parted_as_single_readings_are(
     assert sorted(parted.in_order.tolist()) == in_order
     by_device = [(came[row][0], came[row][1]) for row in parted.in_order.tolist()]
     assert by_device == sorted(by_device)
-    assert [suspect.unit for suspect in parted.suspects] == [units[row] for row in suspects]
+    assert parted.suspects.tolist() == suspects
     found = dict(zip(*(column.tolist() for column in parted.newest()), strict=True))
     assert found == {device: newest[device] for device in {came[row][0] for row in in_order}}
 
