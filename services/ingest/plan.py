@@ -125,7 +125,9 @@ class Meeting:
     def __init__(self, of_kind: OfKind) -> None:
         self._of_kind = of_kind
         self._targets = _same_instants(of_kind)
-        self._asked = of_kind.suspects[self._targets < 0]
+        asked = of_kind.suspects[self._targets < 0]
+        # Next to each other in the index, as those in order.
+        self._asked = asked[np.lexsort((of_kind.times_us[asked], of_kind.device_ids[asked]))]
 
     def questions(self) -> ReadingColumns | None:
         """The readings for which the database must say what it has."""
@@ -179,7 +181,7 @@ class Meeting:
 
 
 def _same_instants(part: OfKind) -> IntArray:
-    """For each suspect the position of the reading in order of its device and time, -1 where there is none."""
+    """For each suspect the position of the reading in order of its device and time; -1: none."""
     if not part.in_order.size:
         return np.full(part.suspects.size, -1)
     different, ranks = np.unique(part.times_us, return_inverse=True)
