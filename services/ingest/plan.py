@@ -21,7 +21,7 @@ from services.ingest.merge import gained, merge
 from services.ingest.message import Received, Rejection
 from services.store.reading_columns import ReadingColumns, columns_of
 from services.store.readings import Stored
-from services.store.unboxed import times_us
+from services.store.unboxed import matrix, times_us
 
 # So many rows are made ready while the server takes those before.
 _PIECE: Final = 2_000
@@ -40,6 +40,8 @@ class OfKind:
     units: list[Received]
     completed: dict[int, Measured]
     """What those that other parts of the same reading joined became, by position."""
+    rests: dict[int, Received]
+    """The rest of those that were sent in two parts, by position of the first."""
     device_ids: IntArray
     times_us: IntArray
     in_order: IntArray
@@ -60,7 +62,23 @@ class OfKind:
         if self.completed:
             readings = [self.completed.get(row, self.units[row]) for row in chosen.tolist()]
         received_us = times_us([unit.message.received_at for unit in units])
-        return columns_of(self.kind, self.device_ids[chosen], self.times_us[chosen], received_us, readings)
+        columns = columns_of(self.kind, self.device_ids[chosen], self.times_us[chosen], received_us, readings)
+        return self._with_rests(columns, chosen) if self.rests else columns
+
+    def _with_rests(self, columns: ReadingColumns, chosen: IntArray) -> ReadingColumns:
+        """The columns with what the rests of their readings add."""
+        found = [(row, self.rests[at]) for row, at in enumerate(chosen.tolist()) if at in self.rests]
+        if not found:
+            return columns
+        rows = np.array([row for row, _ in found])
+        rest = matrix([unit.values for _, unit in found], columns.values.shape[1] - 1)
+        first = columns.values[rows]
+        columns.values[rows] = np.where(np.isnan(first), rest, first)
+        seqs = list(columns.seqs)
+        for row, unit in found:
+            if seqs[row] is None:
+                seqs[row] = unit.seq
+        return columns._replace(seqs=seqs)
 
     def newest(self) -> tuple[IntArray, IntArray]:
         """The devices of those in order, and the newest time of each."""
@@ -79,7 +97,7 @@ def part(kind: Kind, units: list[Received], device_ids: IntArray, newest_us: Int
     by_device = np.argsort(device_ids, kind="stable")
     in_order = _newer(device_ids[by_device], times[by_device], newest_us[by_device])
     suspects = np.sort(by_device[~in_order])
-    return OfKind(kind, units, {}, device_ids, times, by_device[in_order], suspects)
+    return OfKind(kind, units, {}, {}, device_ids, times, by_device[in_order], suspects)
 
 
 def _newer(device_ids: IntArray, times: IntArray, newest_us: IntArray) -> BoolArray:
@@ -144,7 +162,12 @@ class Meeting:
         units, completed = self._of_kind.units, self._of_kind.completed
         others: list[int] = []
         same = {int(self._asked[position]) for position in stored.same}
-        for row, target in zip(self._of_kind.suspects.tolist(), self._targets.tolist(), strict=True):
+        joined = self._join_rests(met)
+        for place, (row, target) in enumerate(
+            zip(self._of_kind.suspects.tolist(), self._targets.tolist(), strict=True)
+        ):
+            if joined[place]:
+                continue
             if target >= 0:
                 before = completed.get(target) or units[target]
                 completed[target] = _meet(met, before, units[row])
@@ -155,6 +178,36 @@ class Meeting:
         in_database = {int(self._asked[position]): there for position, there in stored.different.items()}
         self._hold_others(met, others, in_database)
         return met
+
+    def _join_rests(self, met: Met) -> list[bool]:
+        """Join what was sent in two parts, for all at once. Which suspects were such rests.
+
+        Both parts are plain: of one status, and without words of their own. All else is looked at one by one.
+        """
+        part = self._of_kind
+        rests = np.zeros(part.suspects.size, np.bool_)
+        targets, counts = np.unique(self._targets, return_counts=True)
+        alone = np.flatnonzero(np.isin(self._targets, targets[(targets >= 0) & (counts == 1)]))
+        pairs = [
+            (place, part.units[target], part.units[row])
+            for place, target, row in zip(
+                alone.tolist(), self._targets[alone].tolist(), part.suspects[alone].tolist(), strict=True
+            )
+        ]
+        pairs = [(place, first, rest) for place, first, rest in pairs if _is_plain(first, rest)]
+        if not pairs:
+            return rests.tolist()
+        quantities = len(pairs[0][1].values)
+        first = matrix([each.values for _, each, _ in pairs], quantities)
+        rest = matrix([each.values for _, _, each in pairs], quantities)
+        missing, there = np.isnan(first), ~np.isnan(rest)
+        joins = (missing & there).any(axis=1) & ~(~missing & there & (first != rest)).any(axis=1)
+        for (place, _, unit), does in zip(pairs, joins.tolist(), strict=True):
+            if does:
+                rests[place] = True
+                part.rests[int(self._targets[place])] = unit
+        met.merged += int(joins.sum())
+        return rests.tolist()
 
     def _hold_others(self, met: Met, rows: Sequence[int], in_database: Mapping[int, Reading]) -> None:
         """Those that meet what is stored, or each other. `in_database` has what is stored, by position."""
@@ -178,6 +231,11 @@ class Meeting:
         met.late += [(key[0], reading, received_at) for key, (reading, received_at) in new.items()]
         met.updates += [(key[0], reading) for key, reading in updated.items()]
         met.gained += [(key[0], gained(stored[key], reading)) for key, reading in updated.items()]
+
+
+def _is_plain(first: Received, rest: Received) -> bool:
+    words = first.quantity_status or rest.quantity_status or first.extra or rest.extra
+    return words is None and first.status == rest.status
 
 
 def _same_instants(part: OfKind) -> IntArray:

@@ -43,6 +43,7 @@ class ReadingColumns(NamedTuple):
     received_us: IntArray
     """When it was received, microseconds since 1970."""
     readings: Sequence[Measured]
+    seqs: Sequence[int | None]
     statuses: IntArray
     has_words: bool
     """Whether any has a status by quantity, or fields that the contract does not know."""
@@ -62,6 +63,7 @@ def columns_of(
         times_us,
         received_us,
         readings,
+        [each.seq for each in readings],
         np.fromiter([each.status for each in readings], np.int64, len(readings)),
         quantity_statuses.count(None) + extras.count(None) < 2 * len(readings),
         matrix([each.values for each in readings], len(NAMES[kind])),
@@ -147,6 +149,7 @@ def joined(pieces: Sequence[ReadingColumns]) -> ReadingColumns:
         np.concatenate([each.times_us for each in pieces]),
         np.concatenate([each.received_us for each in pieces]),
         list(chain.from_iterable(each.readings for each in pieces)),
+        list(chain.from_iterable(each.seqs for each in pieces)),
         np.concatenate([each.statuses for each in pieces]),
         any(each.has_words for each in pieces),
         np.concatenate([each.values for each in pieces]),
@@ -170,14 +173,14 @@ def _row(columns: ReadingColumns, row: int) -> tuple[Any, ...]:
 
 def _columns(columns: ReadingColumns, rows: IntArray) -> list[Column]:
     """The columns in the order of `schema.reading_columns`, of some rows, none of which has words."""
-    readings = columns.readings
+    seqs = columns.seqs
     no_words = text(None, len(rows))
     values = columns.values[rows]
     return [
         integers(columns.device_ids[rows], 4),
         instants(columns.times_us[rows]),
         instants(columns.received_us[rows]),
-        _seqs([readings[row].seq for row in rows.tolist()]),
+        _seqs([seqs[row] for row in rows.tolist()]),
         integers(columns.statuses[rows], 2),
         no_words,
         no_words,
