@@ -15,7 +15,7 @@ from services.domain.outcome import Reason
 from services.domain.quantities import Kind
 from services.domain.reading import DeviceKey, Reading
 from services.ingest.again import settled_before
-from services.ingest.convert import Converted, LiveConverter, lookups, take
+from services.ingest.convert import Converted, LiveConverter, Selection, lookups, take
 from services.ingest.decode import DROPPED_EXTRA
 from services.ingest.gauges import UNKNOWN_US
 from services.ingest.known import Known, Newest
@@ -77,6 +77,8 @@ class Flush:
         self._live = live
         self._account = Account()
         self._created: set[int] = set()
+        self._selected: Selection | None = None
+        self._converted: Converted | None = None
         self._blocks: list[LiveBlock] = []
         self._dirty: list[ReadingColumns] = []
 
@@ -187,19 +189,19 @@ class Flush:
     async def _write_readings(self, of_kind: OfKind) -> None:
         """Store the readings of one kind, and the live emissions of those in order."""
         met = await self._meet(of_kind)
-        columns = await copy_readings(self._connection, of_kind.pieces())
+        columns = await copy_readings(self._connection, of_kind.pieces(), self._select)
         late = met.late_columns(of_kind.kind)
         if late is not None:
             await copy_readings(self._connection, [late])
         updates = columns_by_device(of_kind.kind, met.updates)
         if updates is not None:
             await update_readings(self._connection, updates)
-        if columns is not None:
-            await self._convert(columns)
+        await self._convert_selected()
         self._account.newest.append(of_kind.newest())
         rest = columns_by_device(of_kind.kind, self._of_newest(met.gained))
         if rest is not None:
-            await self._convert(rest, completes=True)
+            self._select(rest)
+            await self._convert_selected(completes=True)
         self._count(columns, met)
         self._dirty += [each for each in (columns, late, updates) if each is not None]
 
@@ -226,22 +228,27 @@ class Flush:
         stored = NOTHING_STORED if questions is None else await compare_readings(self._connection, questions)
         return meeting.hold(stored)
 
-    async def _convert(self, fresh: ReadingColumns, *, completes: bool = False) -> None:
+    def _select(self, fresh: ReadingColumns) -> None:
+        """Convert what these readings emit, unless the database must be asked first: it is busy with them."""
+        self._selected = self._live.select(fresh)
+        if self._selected is not None and next(lookups(self._selected), None) is None:
+            self._converted, self._selected = self._live.convert(self._selected), None
+
+    async def _convert_selected(self, *, completes: bool = False) -> None:
         """Note what readings emit; where they complete stored ones, only what those did not tell yet."""
-        selection = self._live.select(fresh)
-        if selection is None:
-            return
-        for lookup in lookups(selection):
-            found = await last_register_values(
-                self._connection, lookup.kind, lookup.quantity, lookup.before, lookup.reach_s
-            )
-            take(selection, lookup, found)
-        converted = self._live.convert(selection)
-        blocks = converted.blocks
-        if completes:
-            blocks = await missing_live(self._connection, blocks)
-        self._blocks += blocks
-        self._account.live.append(converted)
+        selection, converted = self._selected, self._converted
+        self._selected = self._converted = None
+        if selection is not None:
+            for lookup in lookups(selection):
+                found = await last_register_values(
+                    self._connection, lookup.kind, lookup.quantity, lookup.before, lookup.reach_s
+                )
+                take(selection, lookup, found)
+            converted = self._live.convert(selection)
+        if converted is not None:
+            blocks = converted.blocks
+            self._blocks += await missing_live(self._connection, blocks) if completes else blocks
+            self._account.live.append(converted)
 
     def _count(self, columns: ReadingColumns | None, met: Met) -> None:
         """Count what became of the readings of one kind."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
 from types import MappingProxyType
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
 from psycopg import sql
@@ -87,15 +87,21 @@ def _types(kind: Kind) -> list[str]:
     ]
 
 
-async def copy_readings(connection: Connection, pieces: Iterable[ReadingColumns]) -> ReadingColumns | None:
+Meanwhile: TypeAlias = Callable[[ReadingColumns], None]
+
+
+async def copy_readings(
+    connection: Connection, pieces: Iterable[ReadingColumns], meanwhile: Meanwhile | None = None
+) -> ReadingColumns | None:
     """Store new readings of one kind, piece by piece: while one is made the server takes those before.
 
-    Returns them as one; None where there are none. Raises UniqueViolation where one is stored already.
+    `meanwhile` gets them as one while the server takes the last. Returns them as one; None where there are
+    none. Raises UniqueViolation where one is stored already.
     """
     first = next(iterator := iter(pieces), None)
     if first is None:
         return None
-    return await copy_columns(connection, _COPY[first.kind], chain([first], iterator))
+    return await copy_columns(connection, _COPY[first.kind], chain([first], iterator), meanwhile=meanwhile)
 
 
 async def copy_columns(
@@ -104,6 +110,7 @@ async def copy_columns(
     pieces: Iterable[ReadingColumns],
     *,
     numbered: bool = False,
+    meanwhile: Meanwhile | None = None,
 ) -> ReadingColumns:
     """Copy rows in the order of `schema.reading_columns`, before which each has its number where told so.
 
@@ -123,12 +130,15 @@ async def copy_columns(
             copied.append(piece)
             number += len(piece.readings)
         await copy.write(TRAILER)
+        all_copied = joined(copied)
+        if meanwhile is not None:
+            meanwhile(all_copied)
     if worded:
         async with connection.cursor() as cursor, cursor.copy(statement) as copy:
             copy.set_types([*(["int4"] if numbered else []), *_types(copied[0].kind)])
             for row in worded:
                 await copy.write_row(row)
-    return joined(copied)
+    return all_copied
 
 
 def _by_words(piece: ReadingColumns) -> tuple[IntArray, list[int]]:
