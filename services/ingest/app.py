@@ -65,91 +65,102 @@ class Ingest:
     """One ingest process."""
 
     def __init__(self, settings: Settings, clock: Callable[[], datetime] = utc_now) -> None:
-        broker = broker_at(settings.mqtt_url.get_secret_value(), settings.mqtt_ca_file)
-        limits = Limits(too_old_s=settings.too_old_days * 86_400, future_s=settings.future_s)
-        window = Window(
+        self._settings = settings
+        self._clock = clock
+        self._random = Random()
+        self._database = settings.database_url.get_secret_value()
+        self._client = settings.ingest_client_id
+        self._metrics = Metrics(clock)
+        self._links: list[Link] = []
+        self._window = Window(
             batch_readings=settings.batch_max_readings,
             batch_age_s=settings.batch_max_age_ms / 1000,
             messages=settings.receive_maximum,
         )
-        random = Random()
-        self._database = settings.database_url.get_secret_value()
-        self._client = client = settings.ingest_client_id
-        self._metrics = Metrics(clock)
-        self._links: list[Link] = []
-        decoder = Decoder(limits, LANES)
-        self._inbox = Inbox(decoder, window)
+        limits = Limits(too_old_s=settings.too_old_days * 86_400, future_s=settings.future_s)
+        self._decoder = Decoder(limits, LANES)
+        self._inbox = Inbox(self._decoder, self._window)
         self._reference = Reference(self._link("reference"), clock)
-        self._subscriber = Subscriber(
-            broker,
-            SessionOptions(
-                client_id=client,
-                username=broker.username,
-                password=broker.password,
-                topic_filters=topic_filters(settings.sites),
-                receive_maximum=settings.receive_maximum,
-            ),
-            self._inbox,
-            Backoff(random),
-            clock,
-        )
-        known = Known()
-        extras = ExtraBudget(settings.unknown_fields_mib * _MIB)
-        writers = [
-            Writer(
-                self._link(f"write {lane}", HUNG_S),
-                client,
-                known,
-                self._reference,
-                self._metrics,
-                Backoff(random, most_s=TRY_AGAIN_S),
-                extras,
-            )
-            for lane in range(LANES)
-        ]
-        self._outage = Outage(settings, clock)
-        self._pump = Pump(
-            self._inbox,
-            writers,
-            self._outage.spool,
-            self._outage.endurance,
-            decoder.deal,
-            self._is_patient,
-            self._reference.loaded,
-            self._metrics,
-            self._subscriber.publish,
-        )
+        self._broker = broker_at(settings.mqtt_url.get_secret_value(), settings.mqtt_ca_file)
+        self._subscriber = self._make_subscriber()
         self._inbox.on_room = self._subscriber.resume
-        self._subscriber.on_subscribed = self._metrics.connections.inc
-        sightings = Sightings()
-        watcher = Subscriber(broker, watch_options(client, broker), sightings, Backoff(random), clock)
-        self._membership = Membership(
-            self._link("partition"),
-            client,
-            settings.sites,
-            self._subscriber,
-            Watch(watcher, sightings),
-            lambda: self._inbox.messages,
-        )
-        show(self._metrics, self._membership)
+        self._outage = Outage(settings, clock)
+        self._pump = self._make_pump()
+        self._membership = self._make_membership()
         self._server = Server(
             create_app(self._metrics.registry, self.problems, self.remarks),
             settings.ingest_http_host,
             settings.ingest_http_port,
             "CARBONFLOW_INGEST_HTTP_PORT",
         )
-        self._outage.show(self._metrics)
+        self._show()
         self._stop = asyncio.Event()
         self._log = structlog.get_logger("ingest")
-        self._metrics.gauge("in_flight", "Messages received and not yet acknowledged", self._messages)
-        self._metrics.gauge("window_readings", "Readings in the window", lambda: self._inbox.readings)
-        self._metrics.gauge("window_bytes", "Bytes in the window, about", lambda: self._inbox.size_bytes)
-        self._metrics.gauge("window_limit_messages", "Messages the window holds", lambda: window.messages)
-        self._metrics.gauge("window_limit_readings", "Readings the window holds", lambda: window.readings)
-        self._metrics.gauge("window_limit_bytes", "Bytes the window holds", lambda: window.size_bytes)
-        self._metrics.gauge(
-            "connected", "1 while subscribed at the broker", lambda: self._subscriber.subscribed
+
+    def _make_subscriber(self) -> Subscriber:
+        options = SessionOptions(
+            client_id=self._client,
+            username=self._broker.username,
+            password=self._broker.password,
+            topic_filters=topic_filters(self._settings.sites),
+            receive_maximum=self._settings.receive_maximum,
         )
+        subscriber = Subscriber(self._broker, options, self._inbox, Backoff(self._random), self._clock)
+        subscriber.on_subscribed = self._metrics.connections.inc
+        return subscriber
+
+    def _make_pump(self) -> Pump:
+        known = Known()
+        extras = ExtraBudget(self._settings.unknown_fields_mib * _MIB)
+        writers = [
+            Writer(
+                self._link(f"write {lane}", HUNG_S),
+                self._client,
+                known,
+                self._reference,
+                self._metrics,
+                Backoff(self._random, most_s=TRY_AGAIN_S),
+                extras,
+            )
+            for lane in range(LANES)
+        ]
+        return Pump(
+            self._inbox,
+            writers,
+            self._outage.spool,
+            self._outage.endurance,
+            self._decoder.deal,
+            self._is_patient,
+            self._reference.loaded,
+            self._metrics,
+            self._subscriber.publish,
+        )
+
+    def _make_membership(self) -> Membership:
+        sightings = Sightings()
+        options = watch_options(self._client, self._broker)
+        watcher = Subscriber(self._broker, options, sightings, Backoff(self._random), self._clock)
+        return Membership(
+            self._link("partition"),
+            self._client,
+            self._settings.sites,
+            self._subscriber,
+            Watch(watcher, sightings),
+            self._messages,
+        )
+
+    def _show(self) -> None:
+        """What /metrics shows of the parts."""
+        gauge, window = self._metrics.gauge, self._window
+        gauge("in_flight", "Messages received and not yet acknowledged", self._messages)
+        gauge("window_readings", "Readings in the window", lambda: self._inbox.readings)
+        gauge("window_bytes", "Bytes in the window, about", lambda: self._inbox.size_bytes)
+        gauge("window_limit_messages", "Messages the window holds", lambda: window.messages)
+        gauge("window_limit_readings", "Readings the window holds", lambda: window.readings)
+        gauge("window_limit_bytes", "Bytes the window holds", lambda: window.size_bytes)
+        gauge("connected", "1 while subscribed at the broker", lambda: self._subscriber.subscribed)
+        self._outage.show(self._metrics)
+        show(self._metrics, self._membership)
 
     def _is_patient(self, failing_s: float) -> bool:
         """The broker's window must not fill up meanwhile."""
@@ -160,7 +171,7 @@ class Ingest:
         self._links.append(link)
         return link
 
-    def _messages(self) -> float:
+    def _messages(self) -> int:
         return self._inbox.messages
 
     @property

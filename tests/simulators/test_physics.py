@@ -184,7 +184,8 @@ def test_the_demo_registry_says_the_same_of_every_device() -> None:
     listed = {(site, ref) for site, entry in registry["sites"].items() for ref in entry["devices"]}
     assert listed == {(d.id.site, f"{d.id.kind}/{d.id.device}") for d in plan.devices}
     for spec in plan.devices:
-        facts = registry["sites"][spec.id.site]["devices"][f"{spec.id.kind}/{spec.id.device}"]["facts"][-1]
+        dated = registry["sites"][spec.id.site]["devices"][f"{spec.id.kind}/{spec.id.device}"]["facts"]
+        facts = {name: value for each in dated for name, value in each.items()}
         assert facts["interval_s"] == spec.interval_s
         own = {r.quantity: {"modulus": r.modulus, "resolution": 10.0**-r.digits} for r in spec.registers}
         assert own == facts.get("registers", {}), spec.id

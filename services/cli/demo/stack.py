@@ -9,6 +9,7 @@ import sys
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
@@ -18,9 +19,13 @@ from deploy.local.layout import Layout
 from deploy.local.process import ProcessId
 from deploy.local.progress import Progress
 from deploy.local.servers import Servers, down, ensure_up
+from services.ingest.connection import BrokerRefusedError, ConnectionLostError
+from services.ingest.mqtt import broker_at
+from services.ingest.retire import end_session
 
 ROOT = Path(__file__).resolve().parents[3]
 REGISTRY = ROOT / "deploy" / "demo" / "registry.yaml"
+INGEST_CLIENT = "carbonflow-demo"
 _READY_WITHIN_S = 60.0
 _POLL_S = 0.05
 
@@ -64,6 +69,7 @@ async def running(progress: Progress, where: Where) -> AsyncIterator[Stack]:
             with progress.step("The last run was killed: removing what it stored, to begin anew"):
                 _forget(layout)
         servers = ensure_up(layout.root, progress, shared_packages=layout.shared_packages)
+        await _drop_what_waits(servers)
         with progress.step("Migrating the database"):
             await _carbonflow(servers, "migrate")
         with progress.step("Applying the demo registry"):
@@ -79,6 +85,14 @@ async def running(progress: Progress, where: Where) -> AsyncIterator[Stack]:
         _under_way(layout).touch()
         yield stack
         _under_way(layout).unlink()
+
+
+async def _drop_what_waits(servers: Servers) -> None:
+    """Others publish on these servers too, such as tests: what waits there for ingest is not of the demo."""
+    try:
+        await end_session(broker_at(servers.mqtt_url), INGEST_CLIENT, lambda: datetime.now(UTC))
+    except (ConnectionLostError, BrokerRefusedError, OSError, TimeoutError) as error:
+        raise SetupError(f"The broker does not answer: {error}") from error
 
 
 def _forget(layout: Layout) -> None:
@@ -122,6 +136,7 @@ async def _start_services(stack: Stack) -> None:
 
 def _ingest_environment(stack: Stack) -> Mapping[str, str]:
     return {
+        "CARBONFLOW_INGEST_CLIENT_ID": INGEST_CLIENT,
         "CARBONFLOW_DATABASE_URL": stack.servers.role_url("ingest"),
         "CARBONFLOW_MQTT_URL": stack.servers.mqtt_url,
         "CARBONFLOW_INGEST_HTTP_PORT": stack.ingest_url.rpartition(":")[2],
