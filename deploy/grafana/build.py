@@ -141,10 +141,11 @@ COVERAGE_BY_HOUR: Final = """
     WHERE $__timeFilter(hour) AND basis IS DISTINCT FROM 'market' AND site IN ($site) ORDER BY hour
 """
 DAYS: Final = """
-    SELECT day, site, source, scope, basis, co2_kg, co2e_kg, coverage, status, in_total
-    FROM api.emissions_daily
-    WHERE day >= ($__timeFrom())::date AND day <= ($__timeTo())::date AND site IN ($site)
-    ORDER BY day DESC, site, in_total DESC, source
+    SELECT d.day, d.site, d.source, d.scope, d.basis, d.co2_kg, d.co2e_kg, d.coverage, d.status, d.in_total
+    FROM api.emissions_daily d JOIN api.sites s USING (site)
+    WHERE d.day >= (($__timeFrom())::timestamptz AT TIME ZONE s.timezone)::date
+        AND d.day <= (($__timeTo())::timestamptz AT TIME ZONE s.timezone)::date AND d.site IN ($site)
+    ORDER BY d.day DESC, d.site, d.in_total DESC, d.source
 """
 SILENT: Final = """
     SELECT site, area, kind, device, state, last_time, interval_s
