@@ -112,7 +112,7 @@ _VALUES = st.recursive(
     st.none()
     | st.booleans()
     | st.integers(-(10**9), 10**9)
-    | st.floats(allow_nan=False)
+    | st.floats(allow_nan=False, allow_infinity=False)  # which JSON has not
     | st.text(_TEXT, max_size=8),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_KEYS, inner, max_size=3),
     max_leaves=10,
@@ -122,8 +122,8 @@ _VALUES = st.recursive(
 @given(st.dictionaries(_KEYS, _VALUES, max_size=4))
 @settings(max_examples=150, deadline=None)
 def test_json_means_itself(value: dict[str, Any]) -> None:
-    """YAML 1.2 contains JSON (but for infinities, which JSON's text does not have)."""
-    assert read_document(json.dumps(value, ensure_ascii=False).replace("Infinity", ".inf")).data == value
+    """YAML 1.2 contains JSON."""
+    assert read_document(json.dumps(value, ensure_ascii=False)).data == value
 
 
 @given(st.dictionaries(_KEYS, _VALUES, max_size=4))
