@@ -49,9 +49,9 @@ class Metrics:
         """A round is committed."""
         self.working.set(1)
         if done.flushes or done.ranges:
-            self._readings.inc(done.readings)
-            self._changed.inc(done.changed)
-            self._removed.inc(done.removed)
+            self._readings.inc(done.computed.readings)
+            self._changed.inc(done.computed.changed)
+            self._removed.inc(done.computed.removed)
             self._round.observe(seconds)
 
 

@@ -87,8 +87,8 @@ async def test_evidence_that_comes_late_restates_the_hours_of_its_contract(datab
         unshown, unshown, f"{unshown}; without evidence: PPA",
     ]  # fmt: skip
     await database.apply({"s": site(SHOWN)})
-    [done] = [round_ for round_ in await database.run() if round_.changed]
-    assert done.changed == 2, "the hour under contract and the one in which the register ends"
+    [done] = [round_ for round_ in await database.run() if round_.computed.changed]
+    assert done.computed.changed == 2, "the hour under contract and the one in which the register ends"
     hours = await database.fetch(market)
     assert [kg for _, kg, *_ in hours[:3]] == [approx(40.0), approx(40.0), approx(30.0)]
     # It is taken back.

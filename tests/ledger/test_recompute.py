@@ -104,7 +104,7 @@ async def test_every_method_against_published_figures(database: Database) -> Non
     await database.apply({"s": PLANT})
     await database.receive(an_hour())
     [done] = await database.run()
-    assert (done.flushes, done.readings) == (1, 29)
+    assert (done.flushes, done.computed.readings) == (1, 29)
     rows = await database.fetch(
         "SELECT source, activity, activity_unit, co2_kg, coverage, factor, basis FROM api.emissions_hourly"
         " WHERE hour = %s AND missing_reason IS NULL ORDER BY source",
@@ -149,7 +149,7 @@ async def test_what_was_touched_is_done_once(database: Database) -> None:
         [to_us(T0) // 900_000_000],
     )
     [done] = await database.run()
-    assert (done.flushes, done.changed, done.removed) == (1, 0, 0)
+    assert (done.flushes, done.computed.changed, done.computed.removed) == (1, 0, 0)
     assert await database.fetch("SELECT * FROM core.emission_hour ORDER BY source_id, hour") == before
 
 
@@ -212,7 +212,7 @@ async def test_a_reading_taken_away_takes_its_hours_along(database: Database) ->
         [T0 + 9 * H, to_us(T0 + 9 * H) // 900_000_000],
     )
     [done] = await database.run()
-    assert done.removed > 0
+    assert done.computed.removed > 0
     rows = await database.fetch("SELECT hour, activity FROM core.emission_hour ORDER BY hour")
     assert rows == [(T0, approx(10.0)), (T0 + H, approx(10.0)), (T0 + 2 * H, None)]
     hours = await database.fetch("SELECT max(hour), count(*) FROM core.device_hour")

@@ -104,8 +104,8 @@ async def test_the_running_hour_reopens_nothing(database: Database) -> None:
     await database.run()
     await database.receive(minutes([1801]))
     [done] = await database.run()
-    assert done.readings < 4 * 60
-    assert done.changed == 3  # the running hour: two quantities, and the emission
+    assert done.computed.readings < 4 * 60
+    assert done.computed.changed == 3  # the running hour: two quantities, and the emission
 
 
 async def test_a_source_that_is_judged_later_has_rows_from_then_on(database: Database) -> None:
