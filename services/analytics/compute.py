@@ -1,0 +1,193 @@
+"""The hours that follow from what was touched: read, computed and written."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from services.analytics import ledger, stack_hours
+from services.analytics.known import Known, by_kind
+from services.analytics.ledger import Near, Pace, Windows
+from services.domain.conversion import SourceKey
+from services.domain.ledger.hours import to_us
+from services.domain.ledger.kernel import Ledger, complete, measure
+from services.domain.ledger.readings import Readings, make_readings
+from services.domain.ledger.track import Window
+from services.domain.quantities import Kind
+from services.domain.reading import DeviceKey
+from services.store.ledger import neighbours
+from services.store.ledger_readings import (
+    RawReadings,
+    Stretch,
+    backed_up,
+    first_after,
+    last_before,
+    read_readings,
+    registers_sent,
+)
+from services.store.ledger_rows import (
+    Written,
+    write_device_hours,
+    write_emission_hours,
+    write_energy_hours,
+)
+from services.store.pool import Connection
+
+_WIDER: Final = 2
+"""What was touched and the hours beyond that change with it are computed at once up to so many portions."""
+
+
+class Computed(NamedTuple):
+    """What was computed."""
+
+    readings: int = 0
+    """Read, neighbours included."""
+    changed: int = 0
+    removed: int = 0
+    """Rows of the ledger's tables."""
+
+    def plus(self, readings: int, *written: Written) -> Computed:
+        """With one more portion."""
+        return Computed(
+            self.readings + readings,
+            self.changed + sum(each.changed for each in written),
+            self.removed + sum(each.removed for each in written),
+        )
+
+
+class Computation:
+    """The work of one round on the ledger's tables, about `max_readings` at once."""
+
+    def __init__(self, known: Known, pace: Pace, max_readings: int) -> None:
+        self._known = known
+        self._pace = pace
+        self._max_readings = max_readings
+        self.received: dict[int, int] = {}
+        """When the newest reading of each device that was read had come [us since 1970], by device id."""
+
+    async def recompute(self, connection: Connection, windows: Windows, done: Computed) -> Computed:
+        """The touched windows, and all hours beyond them that change with them. Raises psycopg.Error."""
+        widened = await self._widened(connection, windows)
+        if self._pace.of_all(widened) <= _WIDER * self._max_readings:
+            return await self._compute(connection, widened, done)
+        # A long gap that closes: the touched hours first, for the hours of the gap are found from them.
+        done = await self._compute(connection, windows, done)
+        for portion in ledger.portions(self._known.plan, self._pace, widened, self._max_readings):
+            done = await self._compute(connection, portion, done)
+        return done
+
+    async def _widened(self, connection: Connection, windows: Windows) -> Windows:
+        held = {key: ledger.reached(self._known.plan.history(key), window) for key, window in windows.items()}
+        everything, _ = ledger.with_members(self._known.plan, held)
+        await self._known.find(connection, everything)
+        near = await self._near(connection, everything)
+        sent: defaultdict[int, set[int]] = defaultdict(set)
+        for kind, keys in by_kind(windows).items():
+            stretches = [self._known.stretch(key, windows[key]) for key in keys]
+            for device_id, code in await registers_sent(connection, kind, stretches):
+                sent[device_id].add(code)
+        result: Windows = {}
+        for key, window in held.items():
+            members = [
+                near[member]
+                for source in self._known.plan.sources_of(key)
+                for member in self._known.plan.members(source)
+                if member in near
+            ]
+            own = near.get(key, ledger.NOTHING_NEAR)
+            grid = self._known.plan.history(key).grid
+            result[key] = ledger.widened(grid, window, own, sent[self._known.ids[key]], members)
+        return result
+
+    async def _compute(self, connection: Connection, windows: Windows, done: Computed) -> Computed:
+        everything, sources = ledger.with_members(self._known.plan, windows)
+        await self._known.find(connection, everything)
+        near = await self._near(connection, everything)
+        batches: list[Readings] = []
+        count = 0
+        for kind, keys in by_kind(everything).items():
+            raw = await self._read(connection, kind, {key: everything[key] for key in keys}, near)
+            count += len(raw.time)
+            batches.append(self._batch(kind, keys, raw))
+            self._note_received(raw)
+        draft = measure(self._known.plan, batches, everything, sources)
+        stored = await stack_hours.histories(connection, draft, self._known.sources, self._known.ids)
+        rows = complete(draft, stored)
+        return done.plus(count, *await self._write(connection, rows, everything, sources))
+
+    async def _near(self, connection: Connection, windows: Windows) -> dict[DeviceKey, Near]:
+        """The neighbours of those that have an id."""
+        result: dict[DeviceKey, Near] = {}
+        for kind, keys in by_kind(windows).items():
+            stretches = {
+                self._known.ids[key]: self._known.stretch(key, windows[key])
+                for key in keys
+                if key in self._known.ids
+            }
+            found = ledger.by_device(await neighbours(connection, kind, list(stretches.values())))
+            near = {device_id: found.get(device_id, ledger.NOTHING_NEAR) for device_id in stretches}
+            first = [stretches[device_id] for device_id, each in near.items() if not each.before]
+            last = [stretches[device_id] for device_id, each in near.items() if not each.after]
+            for device_id, time in (await last_before(connection, kind, first)).items():
+                near[device_id] = near[device_id]._replace(heard_before=to_us(time))
+            for device_id, time in (await first_after(connection, kind, last)).items():
+                near[device_id] = near[device_id]._replace(heard_after=to_us(time))
+            result |= {key: near[self._known.ids[key]] for key in keys if key in self._known.ids}
+        return result
+
+    async def _read(
+        self, connection: Connection, kind: Kind, windows: Windows, near: Mapping[DeviceKey, Near]
+    ) -> RawReadings:
+        stretches: list[Stretch] = []
+        repeating: dict[DeviceKey, list[Stretch]] = {}
+        for key, window in windows.items():
+            if key not in self._known.ids:
+                continue
+            history = self._known.plan.history(key)
+            needed = ledger.needed(history, window, near.get(key, ledger.NOTHING_NEAR))
+            of_device = [self._known.stretch(key, each) for each in needed]
+            if history.repeats_frames:
+                repeating[key] = of_device
+            else:
+                stretches += of_device
+        for key, of_device in repeating.items():
+            earlier = await backed_up(connection, kind, of_device, ledger.REPEAT_READINGS)
+            again = ledger.disjoint(Window(to_us(each.begin), to_us(each.end)) for each in earlier)
+            stretches += [self._known.stretch(key, each) for each in again]
+        return await read_readings(connection, kind, stretches)
+
+    def _batch(self, kind: Kind, keys: list[DeviceKey], raw: RawReadings) -> Readings:
+        index = {self._known.ids[key]: number for number, key in enumerate(keys) if key in self._known.ids}
+        known, inverse = np.unique(raw.device_id, return_inverse=True)
+        device = np.array([index[device_id] for device_id in known.tolist()], np.int64)[inverse]
+        return make_readings(kind, keys, device, raw.time, raw.values, raw.status, raw.quantity_status)
+
+    async def _write(
+        self,
+        connection: Connection,
+        rows: Ledger,
+        windows: Windows,
+        sources: Mapping[SourceKey, Window],
+    ) -> list[Written]:
+        devices = [self._known.span(key, each) for key, each in windows.items() if key in self._known.ids]
+        of_sources = [self._known.source_span(key, each) for key, each in sources.items()]
+        judged, substituted = self._known.stacks
+        of_stacks = [self._known.source_span(key, each) for key, each in sources.items() if key in judged]
+        return [
+            await write_device_hours(connection, rows.device_hours, self._known.ids, devices),
+            await write_energy_hours(connection, rows.energy_hours, self._known.ids, devices),
+            await write_emission_hours(connection, rows.emission_hours, self._known.sources, of_sources),
+            await stack_hours.write(
+                connection, rows.stack_hours, self._known.sources, self._known.ids, of_stacks, substituted
+            ),
+        ]
+
+    def _note_received(self, raw: RawReadings) -> None:
+        device_ids, inverse = np.unique(raw.device_id, return_inverse=True)
+        newest = np.zeros(len(device_ids), np.int64)
+        np.maximum.at(newest, inverse, raw.received_at)
+        for device_id, at in zip(device_ids.tolist(), newest.tolist(), strict=True):
+            self.received[device_id] = max(at, self.received.get(device_id, at))
