@@ -9,11 +9,13 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from services.analytics import ledger, stack_hours
+from services.analytics.calculation import calculation
 from services.analytics.known import Known, by_kind
 from services.analytics.ledger import Near, Pace, Windows
 from services.domain.conversion import SourceKey
 from services.domain.ledger.hours import to_us
 from services.domain.ledger.kernel import Ledger, complete, measure
+from services.domain.ledger.lineages import Lineages, lineages
 from services.domain.ledger.readings import Readings, make_readings
 from services.domain.ledger.track import Window
 from services.domain.quantities import Kind
@@ -34,6 +36,7 @@ from services.store.ledger_rows import (
     write_emission_hours,
     write_energy_hours,
 )
+from services.store.lineage import keep_calculation, keep_recipes
 from services.store.pool import Connection
 
 _WIDER: Final = 2
@@ -56,6 +59,16 @@ class Computed(NamedTuple):
             self.changed + sum(each.changed for each in written),
             self.removed + sum(each.removed for each in written),
         )
+
+
+class Hours(NamedTuple):
+    """Rows of the ledger as they follow from what is stored, before they are written."""
+
+    readings: int
+    """Read, neighbours included."""
+    rows: Ledger
+    lineages: Lineages
+    """Of the emission hours, in their order."""
 
 
 class Computation:
@@ -104,6 +117,14 @@ class Computation:
 
     async def _compute(self, connection: Connection, windows: Windows, done: Computed) -> Computed:
         everything, sources = ledger.with_members(self._known.plan, windows)
+        hours = await self.hours(connection, everything, sources)
+        return done.plus(hours.readings, *await self._write(connection, hours, everything, sources))
+
+    async def hours(
+        self, connection: Connection, everything: Windows, sources: Mapping[SourceKey, Window]
+    ) -> Hours:
+        """The hours of windows and sources (`kernel.measure` says of which), read and computed; nothing is
+        written. Raises psycopg.Error."""
         await self._known.find(connection, everything)
         near = await self._near(connection, everything)
         batches: list[Readings] = []
@@ -116,7 +137,8 @@ class Computation:
         draft = measure(self._known.plan, batches, everything, sources)
         stored = await stack_hours.histories(connection, draft, self._known.sources, self._known.ids)
         rows = complete(draft, stored)
-        return done.plus(count, *await self._write(connection, rows, everything, sources))
+        traced = lineages(self._known.plan, self._known.recipes, batches, rows.emission_hours)
+        return Hours(count, rows, traced)
 
     async def _near(self, connection: Connection, windows: Windows) -> dict[DeviceKey, Near]:
         """The neighbours of those that have an id."""
@@ -168,18 +190,28 @@ class Computation:
     async def _write(
         self,
         connection: Connection,
-        rows: Ledger,
+        hours: Hours,
         windows: Windows,
         sources: Mapping[SourceKey, Window],
     ) -> list[Written]:
+        rows, traced = hours.rows, hours.lineages
         devices = [self._known.span(key, each) for key, each in windows.items() if key in self._known.ids]
         of_sources = [self._known.source_span(key, each) for key, each in sources.items()]
         judged, substituted = self._known.stacks
         of_stacks = [self._known.source_span(key, each) for key, each in sources.items() if key in judged]
+        await keep_recipes(connection, traced.recipes)
+        calculation_id = await keep_calculation(connection, calculation(), self._known.registry_version)
         return [
             await write_device_hours(connection, rows.device_hours, self._known.ids, devices),
             await write_energy_hours(connection, rows.energy_hours, self._known.ids, devices),
-            await write_emission_hours(connection, rows.emission_hours, self._known.sources, of_sources),
+            await write_emission_hours(
+                connection,
+                rows.emission_hours,
+                self._known.sources,
+                of_sources,
+                traced.rows,
+                calculation_id,
+            ),
             await stack_hours.write(
                 connection, rows.stack_hours, self._known.sources, self._known.ids, of_stacks, substituted
             ),

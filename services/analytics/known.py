@@ -11,6 +11,7 @@ from services.domain.factors import FactorBook
 from services.domain.ledger.hours import from_us
 from services.domain.ledger.plan import Plan
 from services.domain.ledger.track import Window
+from services.domain.lineage import Recipes
 from services.domain.quantities import Kind
 from services.domain.reading import DeviceKey
 from services.domain.registry.model import Registry
@@ -32,7 +33,13 @@ class Known:
         self.stacks = stack_hours.JudgedSources()
         self.ids: dict[DeviceKey, int] = {}
         self.keys: dict[int, DeviceKey] = {}
+        self.recipes = Recipes(self.plan)
         self._versions: Versions | None = None
+
+    @property
+    def registry_version(self) -> int:
+        """The number of the registry in force when this was last read; 0 before the first."""
+        return 0 if self._versions is None else self._versions.registry
 
     async def refresh(self, connection: Connection) -> None:
         """Compile registry and factors where either changed. Raises psycopg.Error."""
@@ -40,6 +47,7 @@ class Known:
         if found != self._versions:
             registry = (await load_registry(connection)).registry
             self.plan = Plan(registry, FactorBook(await load_factors(connection)))
+            self.recipes = Recipes(self.plan)
             self.sources = await source_ids(connection)
             self.stacks = stack_hours.judged_sources(registry)
             self._versions = found

@@ -9,6 +9,7 @@ from typing import Any, Final, LiteralString, NamedTuple
 from psycopg import sql
 
 from services.domain.conversion import SourceKey
+from services.domain.ledger.lineages import Lineage
 from services.domain.ledger.rows import DeviceHour, EmissionHour, EnergyHour, StackHour
 from services.domain.reading import DeviceKey
 from services.store.pool import Connection
@@ -55,11 +56,11 @@ WHERE h.{id} = whole.id AND h.hour >= whole.begins AND h.hour < whole.ends
 """
 
 # A change of an hour that was final (the view api.emissions_hourly says when) is a restatement: a revision.
-# What this same transaction wrote before nobody has seen.
+# What this same transaction wrote before nobody has seen; where the figures stay, only their lineage changed.
 _RESTATED: Final = """
 computed_at = now(), revision = h.revision + CASE
     WHEN now() >= h.hour + interval '1 hour' + interval '7 days' AND NOT h.factor_provisional
-        AND h.computed_at < now() THEN 1
+        AND h.computed_at < now() AND ({was}) IS DISTINCT FROM ({becomes}) THEN 1
     ELSE 0 END
 """
 
@@ -81,17 +82,24 @@ class _Table:
         key: Mapping[str, str],
         values: Mapping[str, str],
         besides: LiteralString | None = None,
+        traced: Mapping[str, str] | None = None,
+        noted: Mapping[str, str] | None = None,
     ) -> None:
+        """`traced` columns follow the values and are compared with them, but are no figures; `noted` ones say
+        by what a row was written and are no reason to write it."""
+        compared = {**values, **(traced or {})}
+
         def names(columns: Collection[str], alias: str | None = None) -> sql.Composed:
             parts = [sql.Identifier(*((alias, each) if alias else (each,))) for each in columns]
             return sql.SQL(", ").join(parts)
 
-        columns = {**key, **values}
+        columns = {**key, **compared, **(noted or {})}
         assignments: list[sql.Composable] = [
-            sql.SQL("{0} = excluded.{0}").format(sql.Identifier(each)) for each in values
+            sql.SQL("{0} = excluded.{0}").format(sql.Identifier(each)) for each in columns if each not in key
         ]
         if besides is not None:
-            assignments.append(sql.SQL(besides))
+            figures = {"was": names(values, "h"), "becomes": names(values, "excluded")}
+            assignments.append(sql.SQL(besides).format(**figures))
         table = sql.Identifier("core", name)
         self.width: Final = len(columns)
         self.key_width: Final = len(key)
@@ -99,8 +107,8 @@ class _Table:
             table=table,
             columns=names(columns),
             arrays=sql.SQL(", ").join(sql.SQL("%b::" + each + "[]") for each in columns.values()),
-            stored=names(values, "o"),
-            new=names(values, "n"),
+            stored=names(compared, "o"),
+            new=names(compared, "n"),
             stored_key=names(key, "o"),
             new_key=names(key, "n"),
             key=names(key),
@@ -171,6 +179,14 @@ _EMISSION_HOUR: Final = _Table(
         "factor_uncertainty_pct": "float8",
     },
     _RESTATED,
+    traced={
+        "parts": "jsonb",
+        "recipe": "uuid",
+        "read_from": "timestamptz",
+        "read_to": "timestamptz",
+        "readings": "integer",
+    },
+    noted={"calculation_id": "integer"},
 )
 
 
@@ -213,12 +229,18 @@ async def write_emission_hours(
     rows: Sequence[EmissionHour],
     ids: Mapping[SourceKey, int],
     spans: Collection[Span],
+    lineages: Sequence[Lineage],
+    calculation_id: int,
 ) -> Written:
-    """Make `rows` the emissions of the spans; a changed hour that was final gets a new revision.
+    """Make `rows`, each with its lineage, the emissions of the spans; a changed hour that was final gets a
+    new revision.
 
     Raises KeyError for a source without an id, psycopg.Error.
     """
-    values = [(ids[SourceKey(*row.source[:2])], row.source.basis, *row[1:]) for row in rows]
+    values = [
+        (ids[SourceKey(*row.source[:2])], row.source.basis, *row[1:], *lineage, calculation_id)
+        for row, lineage in zip(rows, lineages, strict=True)
+    ]
     return await _write(connection, _EMISSION_HOUR, values, spans)
 
 

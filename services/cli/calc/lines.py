@@ -14,6 +14,7 @@ from services.domain.gwp import GWP_SETS
 from services.domain.laboratory import measured
 from services.domain.quantities import quantity
 from services.domain.registry.model import Method
+from services.domain.steps.factors import made_of
 from services.domain.steps.step import Step
 from services.domain.uncertainty import product_pct
 from services.domain.units import FACTOR_UNITS
@@ -131,25 +132,14 @@ def _factor(computed: Computed) -> Iterator[Line]:
         "co2e_kg_per_unit": factor.co2e_kg_per_unit,
     }.items():
         if isfinite(value) and value:
-            yield Line(name, value, f"kg/{unit}", _made_of(computed) if name == "co2_kg_per_unit" else "")
+            yield Line(
+                name,
+                value,
+                f"kg/{unit}",
+                made_of(computed.use, computed.conversion) if name == "co2_kg_per_unit" else "",
+            )
     by = "stands in for a year not published yet, or is unconfirmed" if factor.provisional else ""
     yield Line("provisional", "yes" if factor.provisional else "no", "", by)
-
-
-def _made_of(computed: Computed) -> str:
-    """What the CO2 per unit is the product of."""
-    found, use = computed.use.found, computed.use
-    if use.source.method is Method.MASS_BALANCE:
-        return "carbon x 44/12, or the carbonate's, x purity x conversion"
-    if computed.conversion.basis == "market":
-        return "shares x factors of contracts and of the rest (GHG Protocol scope 2, ch. 6)"
-    if use.source.method is not Method.FUEL:
-        return "as published"
-    if use.facts.fuel is not None and use.facts.fuel.carbon_pct is not None:
-        return "carbon x oxidation rate x 44/12 (NDRC eq. 3)"
-    if use.facts.fuel is None and not isinstance(found, str) and found.factor.oxidation_rate == 1.0:
-        return "as published per energy, oxidation 1"
-    return "NCV x carbon content x oxidation rate x 44/12 (NDRC eq. 2)"
 
 
 def _fuel_parts(computed: Computed) -> Iterator[Line]:

@@ -8,6 +8,7 @@ from typing import NamedTuple, Protocol
 from services.domain.conversion import Conversion, SourceKey
 from services.domain.ledger.activities import NO_FACTOR, Amount
 from services.domain.ledger.balance import balanced
+from services.domain.ledger.contributions import contributions
 from services.domain.ledger.hours import from_us
 from services.domain.ledger.judgement import Judgement
 from services.domain.ledger.rows import EmissionHour, SourceBasis, total
@@ -106,6 +107,7 @@ def _row(basis: SourceBasis, parts: Sequence[Part]) -> EmissionHour:
         missing_reason=alarm or missing if co2_kg is None else None,
         activity_uncertainty_pct=uncertainty.activity_pct,
         factor_uncertainty_pct=uncertainty.factor_pct,
+        parts=contributions(parts),
     )
 
 

@@ -3,6 +3,7 @@ and when."""
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -11,7 +12,15 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from services.domain.conversion import Conversion, SourceKey, change_points, compile_conversions, device_key
+from services.domain.conversion import (
+    Conversion,
+    Member,
+    SourceKey,
+    change_points,
+    compile_conversions,
+    device_key,
+    members,
+)
 from services.domain.energy import EnergyUse, compile_energy_uses
 from services.domain.factors import FactorBook
 from services.domain.ledger.hours import HourGrid, to_us
@@ -31,7 +40,8 @@ class SitePlan:
 
     def __init__(self, site_id: str, site: Site, factors: FactorBook) -> None:
         self._registry = Registry(version=1, sites={site_id: site})
-        self._factors = factors
+        self.site: Final = site
+        self.factors: Final = factors
         self._conversions: dict[int, dict[DeviceKey, tuple[Conversion, ...]]] = {}
         self._uses: dict[int, dict[DeviceKey, EnergyUse]] = {}
         self.grid: Final = HourGrid(ZoneInfo(site.timezone))
@@ -42,6 +52,7 @@ class SitePlan:
             device_key(site_id, ref): compile_history(site, ref, device, self.grid, instants)
             for ref, device in site.devices.items()
         }
+        self._instants = instants.tolist()
         self.members: Final[Mapping[SourceKey, tuple[DeviceKey, ...]]] = {
             SourceKey(site_id, source_id): tuple(
                 sorted(device_key(site_id, ref) for ref in all_devices(source))
@@ -53,13 +64,28 @@ class SitePlan:
         """Those in force in the epoch."""
         if epoch not in self._conversions:
             at = self._starts[epoch]
-            self._conversions[epoch] = compile_conversions(self._registry, self._factors, at)
+            self._conversions[epoch] = compile_conversions(self._registry, self.factors, at)
         return self._conversions[epoch]
+
+    def epochs(self, begin_us: int, end_us: int) -> range:
+        """The epochs that a stretch of time has a part in."""
+        return range(bisect_right(self._instants, begin_us), bisect_left(self._instants, end_us) + 1)
+
+    def start(self, epoch: int) -> datetime:
+        """When the epoch begins."""
+        return self._starts[epoch]
+
+    def members_in(self, epoch: int) -> Mapping[str, list[Member]]:
+        """The devices of each source in force in the epoch, in the order of their conversions."""
+        found: defaultdict[str, list[Member]] = defaultdict(list)
+        for member in members(self.site, self.factors, self._starts[epoch]):
+            found[member.source].append(member)
+        return found
 
     def uses(self, epoch: int) -> Mapping[DeviceKey, EnergyUse]:
         """The energy uses in force in the epoch."""
         if epoch not in self._uses:
-            self._uses[epoch] = compile_energy_uses(self._registry, self._factors, self._starts[epoch])
+            self._uses[epoch] = compile_energy_uses(self._registry, self.factors, self._starts[epoch])
         return self._uses[epoch]
 
 

@@ -77,6 +77,8 @@ class EmissionHour(NamedTuple):
     activity_uncertainty_pct: float | None = None
     factor_uncertainty_pct: float | None = None
     """What of `uncertainty_pct` is the activity's and what the factor's: sums of hours need them apart."""
+    parts: str | None = None
+    """What each part contributed, by `contributions`; None where there is one, which the row then is."""
 
 
 class StackHour(NamedTuple):

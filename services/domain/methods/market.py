@@ -49,13 +49,19 @@ def is_shown(contract: Contract) -> bool:
 
 def convert(use: Use, factors: FactorBook, at: datetime) -> EmissionFactor:
     """The market-based factor per kWh of a source's purchase at an instant."""
+    rest = residual(use, factors, at)
+    return market_factor(contracts_at(use.source, at), use.facts.market, rest, use.site.gwp_set)
+
+
+def residual(use: Use, factors: FactorBook, at: datetime) -> Found | str | None:
+    """The published factor of what no contract covers, or the reason why there is none; None where the
+    registry names no set."""
     basis = use.facts.market
-    rest: Found | str | None = None
-    if basis is not None and basis.factor_set is not None:
-        region = basis.region or use.facts.region or use.site.region
-        on = at.astimezone(ZoneInfo(use.site.timezone)).date()
-        rest = factors.find(basis.factor_set, basis.factor_fuel or use.source.carrier, region, on)
-    return market_factor(contracts_at(use.source, at), basis, rest, use.site.gwp_set)
+    if basis is None or basis.factor_set is None:
+        return None
+    region = basis.region or use.facts.region or use.site.region
+    on = at.astimezone(ZoneInfo(use.site.timezone)).date()
+    return factors.find(basis.factor_set, basis.factor_fuel or use.source.carrier, region, on)
 
 
 def market_factor(

@@ -40,6 +40,26 @@ EXPLAINED: Final[Mapping[Formula, Explain]] = MappingProxyType(
 """The others multiply by `scale` and have nothing in between."""
 
 
+_PLAIN: Final[Mapping[Formula, str]] = MappingProxyType(
+    {
+        formulas.LINEAR: "x scale",
+        formulas.ONE_WAY: "max(x scale, 0): what is fed back is not a negative purchase",
+        formulas.BELT: "x scale; 0 while the belt stands still",
+    }
+)
+
+
+def described(formula: Formula, params: Sequence[float]) -> tuple[Step, ...]:
+    """The steps of a formula without their values, the last of which is the activity; `params` may decide
+    which way it goes."""
+    if formula not in EXPLAINED:
+        return (Step("activity", nan, "", _PLAIN[formula]),)
+    names = dict.fromkeys(formula.inputs, nan) | dict(zip(formula.params, params, strict=True))
+    with np.errstate(all="ignore"):
+        steps = EXPLAINED[formula](column(nan), {name: column(value) for name, value in names.items()})
+    return tuple(each._replace(value=nan) for each in steps)
+
+
 class Evaluated(NamedTuple):
     """The activity by the formula itself, what came before it, and why it is unknown if it is."""
 
