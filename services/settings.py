@@ -152,6 +152,13 @@ class Settings(BaseSettings):
     dead_letters_settled_days: float = Field(
         90, gt=0, description="Dead letters replayed or accepted are dropped so long after they were received"
     )
+    final_after_days: float = Field(
+        7,
+        ge=0,
+        le=3650,
+        description="Hours are final so long after their end: what comes later makes a new revision "
+        "(docs/corrections.md)",
+    )
     board_refresh_s: float = Field(2.0, gt=0, le=3600, description="How often the live board is refreshed")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="What is logged")
 

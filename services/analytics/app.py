@@ -13,6 +13,7 @@ import structlog
 from prometheus_client import CollectorRegistry
 
 from services.analytics.errors import AnalyticsError
+from services.analytics.finality import tell_final_after
 from services.analytics.letters import LetterBounds, LetterKeeper, LetterMetrics
 from services.analytics.recompute import Recomputer
 from services.analytics.web.app import create_app
@@ -46,16 +47,20 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         )
         worker = Worker(pool, Recomputer(), Metrics(registry), Random())
         bounds = _letter_bounds(settings)
+        final_after = timedelta(days=settings.final_after_days)
         keeper = LetterKeeper(pool, bounds, LetterMetrics(registry, bounds), Random(), _utc_now)
         try:
             async with asyncio.TaskGroup() as tasks:
                 web = tasks.create_task(server.listen_and_serve(), name="http")
                 computing = tasks.create_task(worker.run(stop), name="ledger")
                 keeping = tasks.create_task(keeper.run(stop), name="dead letters")
+                telling = tasks.create_task(
+                    tell_final_after(pool, final_after, Random(), stop), name="finality"
+                )
                 await stop.wait()
                 log.info("stopping")
                 server.should_exit = True
-                _, late = await asyncio.wait([web, computing, keeping], timeout=DRAIN_S)
+                _, late = await asyncio.wait([web, computing, keeping, telling], timeout=DRAIN_S)
                 for task in late:
                     task.cancel()
         except* (AnalyticsError, ListenError) as errors:

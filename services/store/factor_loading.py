@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import NamedTuple
@@ -10,8 +11,10 @@ from services.domain.factor_changes import touched_by_factors
 from services.domain.factors import Factor, FactorBook
 from services.domain.reading import DeviceKey
 from services.store.factors import import_factors, load_factors
+from services.store.ledger import versions
 from services.store.pool import Connection
 from services.store.registry import load_registry, lock_registry, mark_dirty
+from services.store.revisions import Cause, Restatement
 
 
 class Loaded(NamedTuple):
@@ -33,5 +36,13 @@ async def load_table(connection: Connection, factors: Iterable[Factor], *, keep:
         after = FactorBook(await load_factors(connection))
         registry = (await load_registry(connection)).registry
         touched = touched_by_factors(registry, before, after, datetime.now(UTC))
-        await mark_dirty(connection, touched, "factors")
+        await mark_dirty(connection, touched, await _restatement(connection, before, after))
     return Loaded(new, touched)
+
+
+async def _restatement(connection: Connection, before: FactorBook, after: FactorBook) -> Restatement:
+    known = set(before.factors)
+    new = Counter(factor.factor_set for factor in after.factors if factor not in known)
+    counted = [f"{name} ({count} factor{'s' if count > 1 else ''})" for name, count in sorted(new.items())]
+    newest = (await versions(connection)).factors
+    return Restatement(f"factors up to {newest}", Cause.FACTOR, f"new: {', '.join(counted)}")

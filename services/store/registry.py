@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
@@ -25,11 +25,13 @@ from services.domain.registry.projection import (
 from services.domain.registry.stored import dump, load
 from services.store.errors import StoreError
 from services.store.pool import Connection
+from services.store.revisions import Cause, Restatement, note_restatement
 
 EMPTY: Final = Registry(version=1)
 
 # Any number: one registry is applied at a time.
 _LOCK_KEY: Final = 0x7265_6769_7374
+_PLACES_NAMED: Final = 5
 
 
 class RegistrySnapshot(NamedTuple):
@@ -141,7 +143,8 @@ async def apply_registry(connection: Connection, plan: Plan) -> int:
         await _write_sites(connection, plan.registry)
         await _write_devices(connection, plan.registry)
         await _write_sources(connection, plan.registry)
-        await mark_dirty(connection, plan.touched, f"registry version {version}")
+        restatement = Restatement(f"registry version {version}", Cause.REGISTRY, _places(plan.changes))
+        await mark_dirty(connection, plan.touched, restatement)
     return version
 
 
@@ -291,10 +294,15 @@ ON CONFLICT (site, source) DO UPDATE SET name = excluded.name, scope = excluded.
 """
 
 
-async def mark_dirty(connection: Connection, touched: dict[DeviceKey, datetime], reason: str) -> None:
+async def mark_dirty(
+    connection: Connection, touched: dict[DeviceKey, datetime], restatement: Restatement
+) -> None:
     """Have the ledger compute these devices' hours anew, up to now: later readings mark their own hours."""
     sites, kinds, devices = _columns(touched, 3)
-    await connection.execute(_MARK_DIRTY, [reason, sites, kinds, devices, list(touched.values())])
+    since = list(touched.values())
+    cursor = await connection.execute(_MARK_DIRTY, [restatement.reason, sites, kinds, devices, since])
+    if cursor.rowcount:
+        await note_restatement(connection, restatement)
 
 
 # No earlier than the first reading, and nothing for a device without any.
@@ -316,6 +324,13 @@ CROSS JOIN LATERAL (
 ) first
 WHERE changed.from_time <= now()
 """
+
+
+def _places(changes: Sequence[Change]) -> str:
+    """The first places that differ, in a line."""
+    named = [".".join(map(str, each.place)) for each in changes[:_PLACES_NAMED]]
+    rest = len(changes) - len(named)
+    return ", ".join(named) + (f", and {rest} more" if rest else "")
 
 
 def _columns(rows: Iterable[tuple[Any, ...]], width: int) -> tuple[list[Any], ...]:

@@ -101,7 +101,8 @@ GROUP BY source_id, device_id
 # or opened. Hours in a row are one stretch.
 _REOPEN: Final = """
 INSERT INTO core.dirty_range (device_id, from_time, to_time, reason)
-SELECT device_id, min(hour), max(hour) + interval '1 hour' - interval '1 microsecond', 'substitution'
+SELECT device_id, min(hour), max(hour) + interval '1 hour' - interval '1 microsecond',
+    coalesce(nullif(current_setting('carbonflow.reopened', true), ''), 'substitution')
 FROM (
     SELECT t.device_id, t.source_id, h.hour, h.hour - row_number() OVER
         (PARTITION BY t.source_id, t.device_id ORDER BY h.hour) * interval '1 hour' AS island

@@ -208,8 +208,8 @@ class Database:
             await self.fetch("SELECT * FROM core.device_hour ORDER BY device_id, quantity, hour"),
             await self.fetch("SELECT * FROM core.energy_hour ORDER BY device_id, hour"),
             await self.fetch(
-                "SELECT (to_jsonb(h) - 'computed_at' - 'revision')::text FROM core.emission_hour h"
-                " ORDER BY source_id, basis, hour"
+                "SELECT (to_jsonb(h) - 'computed_at' - 'revision' - 'stands_since')::text"
+                " FROM core.emission_hour h ORDER BY source_id, basis, hour"
             ),
         ]
 

@@ -139,6 +139,15 @@ def test_services_may_write_their_own_and_no_more(connection: psycopg.Connection
     }
 
 
+def test_nobody_but_the_trigger_writes_former_results(role_url: Callable[[str], str]) -> None:
+    for statement in ("DELETE FROM core.emission_revision", "UPDATE core.restatement SET detail = ''"):
+        with (
+            psycopg.connect(role_url("carbonflow_analytics")) as connection,
+            pytest.raises(errors.InsufficientPrivilege),
+        ):
+            connection.execute(statement.encode())
+
+
 def test_ingest_can_do_its_work(role_url: Callable[[str], str]) -> None:
     """A reading of a new device: also the chunk of its day is made under ingest's own rights."""
     with psycopg.connect(role_url("carbonflow_ingest")) as connection:

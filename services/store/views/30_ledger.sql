@@ -47,9 +47,11 @@ SELECT h.hour, s.site, h.area, s.source, s.scope, nullif(h.basis, 'none') AS bas
     h.activity, h.activity_unit, h.co2_kg, h.ch4_kg, h.n2o_kg, h.co2e_kg, h.biogenic_co2_kg, h.gwp_set, h.factor,
     h.in_total, h.uncertainty_pct, h.coverage, h.estimated,
     CASE WHEN now() < h.hour + interval '1 hour' THEN 'open'
-         WHEN now() < h.hour + interval '1 hour' + interval '7 days' OR h.factor_provisional THEN 'provisional'
+         WHEN now() < h.hour + interval '1 hour' + (SELECT final_after FROM core.setting) OR h.factor_provisional
+             THEN 'provisional'
          ELSE 'final' END AS status,
-    h.missing_reason, h.revision, h.computed_at, h.activity_uncertainty_pct, h.factor_uncertainty_pct
+    h.missing_reason, h.revision, h.computed_at, h.activity_uncertainty_pct, h.factor_uncertainty_pct,
+    h.factor_provisional, h.stands_since
 FROM core.emission_hour h
 JOIN core.source s USING (source_id);
 
@@ -75,12 +77,14 @@ COMMENT ON COLUMN api.emissions_hourly.in_total IS 'Whether the row counts in a 
 COMMENT ON COLUMN api.emissions_hourly.uncertainty_pct IS 'Half width of the 95 % interval of co2_kg in per cent of it, by activity and factor (IPCC 2006 vol. 1 ch. 3, approach 1); NULL where the registry does not state both. What an outage adds is not in it: see estimated.';
 COMMENT ON COLUMN api.emissions_hourly.coverage IS 'Share of the hour that readings cover, 0 to 1.';
 COMMENT ON COLUMN api.emissions_hourly.estimated IS 'Whether part of the amount was spread over an outage or substituted.';
-COMMENT ON COLUMN api.emissions_hourly.status IS 'open (the hour runs), provisional (late data or a newer factor expected), final.';
+COMMENT ON COLUMN api.emissions_hourly.status IS 'open (the hour runs), provisional (late data or a newer factor expected), final (7 days after the hour, or as CARBONFLOW_FINAL_AFTER_DAYS says).';
 COMMENT ON COLUMN api.emissions_hourly.missing_reason IS 'Why co2_kg is NULL.';
-COMMENT ON COLUMN api.emissions_hourly.revision IS 'Counts the restatements of a final hour.';
-COMMENT ON COLUMN api.emissions_hourly.computed_at IS 'When the row was computed.';
+COMMENT ON COLUMN api.emissions_hourly.revision IS 'Number of the result: one more than are kept in api.emission_revisions.';
+COMMENT ON COLUMN api.emissions_hourly.computed_at IS 'When the row was last written.';
 COMMENT ON COLUMN api.emissions_hourly.activity_uncertainty_pct IS 'What of uncertainty_pct is the activity''s: over the hours of a source it adds up linearly, being its meter''s.';
 COMMENT ON COLUMN api.emissions_hourly.factor_uncertainty_pct IS 'What of uncertainty_pct is the factor''s: over all that share the factor it adds up linearly.';
+COMMENT ON COLUMN api.emissions_hourly.factor_provisional IS 'Whether a newer factor is expected: then the hour is not final, however old.';
+COMMENT ON COLUMN api.emissions_hourly.stands_since IS 'Since when the ledger says so; results before are in api.emission_revisions.';
 
 CREATE VIEW api.emissions_daily AS
 SELECT (h.hour AT TIME ZONE t.timezone)::date AS day, h.site, h.area, h.source, h.scope, h.basis, h.method, h.carrier,

@@ -19,6 +19,7 @@ GRANT INSERT ON core.dirty_range TO carbonflow_analytics;
 GRANT INSERT ON core.recipe, core.calculation TO carbonflow_analytics;
 GRANT DELETE ON core.dirty, core.dirty_range, core.dead_letter TO carbonflow_analytics;
 GRANT INSERT, UPDATE ON core.dead_letter_dropped TO carbonflow_analytics;
+GRANT UPDATE (final_after) ON core.setting TO carbonflow_analytics;
 GRANT UPDATE (last_received_at) ON core.device TO carbonflow_analytics;
 
 -- A forgotten dashboard must not hold the database. Only a role with ADMIN on these roles may set this.
