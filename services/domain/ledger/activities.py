@@ -12,16 +12,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from services.domain.arrays import FloatArray
 from services.domain.formulas import Formula
-from services.domain.ledger.device_hours import counting, total_us
+from services.domain.ledger.device_hours import counting, marked, sum_known, total_us
 from services.domain.ledger.gauges import overlay
 from services.domain.ledger.hours import HOUR_US, BoolArray, IntArray
 from services.domain.ledger.registers import MovementKind
 from services.domain.ledger.shapes import Shapes
-from services.domain.ledger.track import Track, cut
+from services.domain.ledger.track import cut
 from services.domain.quantities import quantity as quantity_of
 from services.domain.stack import Evidence
 
@@ -58,13 +57,30 @@ class Amount(NamedTuple):
 
 
 class _Pieces(NamedTuple):
-    """Activities of pieces of time; NaN with the index of a reason where unknown."""
+    """Activities of pieces of time; NaN where unknown."""
 
     cell: IntArray
     activity: FloatArray
     covered_us: IntArray
     estimated: BoolArray
-    reason: npt.NDArray[np.int64]
+    unknown: IntArray
+    """The pieces whose activity is unknown, ascending."""
+    reason: IntArray
+    """Of each of those, the index of the reason."""
+
+
+class _Evaluated(NamedTuple):
+    """Activities by a formula, and what they were evaluated from."""
+
+    formula: Formula
+    activity: FloatArray
+    inputs: Sequence[FloatArray]
+    params: Sequence[FloatArray]
+
+    def reasons(self, unknown: IntArray) -> IntArray:
+        """Why the activity is unknown in those places, as an index; see `_reason`."""
+        arguments = ([value[unknown] for value in of] for of in (self.inputs, self.params))
+        return _reason(self.formula, self.activity[unknown], *arguments)
 
 
 class Calculator:
@@ -82,9 +98,8 @@ class Calculator:
             inside.tolist(), device.tolist(), track.cells.epoch[inside].tolist(), strict=True
         ):
             self._cells[of, epoch].append(cell)
-        self._slot_of_reading = _slots(track)
-        self._heard = self._count(np.ones(len(track.position), np.bool_))
-        self._valid: dict[str, IntArray] = {}
+        self._heard: frozenset[int] | None = None
+        self._valid: dict[str, frozenset[int]] = {}
 
     @property
     def epochs(self) -> Iterable[tuple[int, int]]:
@@ -122,24 +137,25 @@ class Calculator:
         self, which: Calculation, wanted: BoolArray, params: FloatArray, reasons: list[str]
     ) -> _Pieces:
         steps = self._shapes.steps(which.quantity)
-        segment, cell, length_us = cut(steps.start, steps.end, self._track.cells)
-        kept = wanted[cell]
-        segment, cell, length_us = segment[kept], cell[kept], length_us[kept]
-        x = steps.amount[segment] * (length_us / (steps.end - steps.start)[segment])
+        pieces, x = self._shapes.moved(which.quantity)
+        kept = wanted[pieces.cell]
+        if not kept.all():
+            pieces, x = pieces.where(kept), x[kept]
+        segment, cell, length_us, _ = pieces
+        of_cell = [value[cell] for value in params]
         before, after = self._ends(which.formula.inputs, steps.before, steps.after)
-        of_cell = list(params[:, cell])
-        at_start = _evaluate(which.formula, x, [value[segment] for value in before], of_cell)
-        at_end = _evaluate(which.formula, x, [value[segment] for value in after], of_cell)
-        activity = 0.5 * (at_start + at_end) if before else at_start
+        at_start = at_end = _evaluated(which.formula, x, [value[segment] for value in before], of_cell)
+        if after:
+            at_end = _evaluated(which.formula, x, [value[segment] for value in after], of_cell)
+        activity = at_start.activity if at_start is at_end else 0.5 * (at_start.activity + at_end.activity)
+        unknown = np.flatnonzero(np.isnan(activity))
         reason = np.where(
-            np.isnan(at_start),
-            _reason(which.formula, at_start, [value[segment] for value in before], of_cell),
-            _reason(which.formula, at_end, [value[segment] for value in after], of_cell),
+            np.isnan(at_start.activity[unknown]), at_start.reasons(unknown), at_end.reasons(unknown)
         )
         for kind, text in _STEP_REASONS.items():
-            reason = np.where(steps.kind[segment] == kind, reasons.index(text), reason)
+            reason = np.where(steps.kind[segment[unknown]] == kind, reasons.index(text), reason)
         covered_us = np.where(steps.covered[segment], length_us, 0)
-        return _Pieces(cell, activity, covered_us, steps.estimated[segment], reason)
+        return _Pieces(cell, activity, covered_us, steps.estimated[segment], unknown, reason)
 
     def _of_rate(
         self, which: Calculation, wanted: BoolArray, params: FloatArray, _reasons: list[str]
@@ -149,20 +165,24 @@ class Calculator:
             functions[0], stood = self._shapes.standstill(which.quantity, which.evidence)
             functions.append(stood)
         segments = overlay(functions)
-        segment, cell, length_us = cut(segments.start, segments.end, self._track.cells)
-        kept = wanted[cell]
-        segment, cell, length_us = segment[kept], cell[kept], length_us[kept]
+        pieces = cut(segments.start, segments.end, self._track.cells)
+        pieces = pieces.where(wanted[pieces.cell])
+        segment, cell, length_us, _ = pieces
         x, *inputs = (value[segment] for value in segments.values)
-        of_cell = list(params[:, cell])
-        stands = inputs.pop() if which.evidence else np.zeros(len(x))
-        # Nothing flows where it stands still, whatever else was measured then.
-        rate = np.where(stands == 1.0, 0.0, _evaluate(which.formula, x, inputs, of_cell))
+        stands = inputs.pop() if which.evidence else None
+        evaluated = _evaluated(which.formula, x, inputs, [value[cell] for value in params])
+        rate = evaluated.activity
+        if stands is not None:
+            # Nothing flows where it stands still, whatever else was measured then.
+            rate = np.where(stands == 1.0, 0.0, rate)
+        unknown = np.flatnonzero(np.isnan(rate))
         return _Pieces(
             cell=cell,
             activity=rate * (length_us / HOUR_US),
             covered_us=length_us,
             estimated=np.zeros(len(cell), np.bool_),
-            reason=_reason(which.formula, rate, inputs, of_cell),
+            unknown=unknown,
+            reason=evaluated.reasons(unknown),
         )
 
     def _ends(
@@ -170,6 +190,8 @@ class Calculator:
     ) -> tuple[list[FloatArray], list[FloatArray]]:
         """The inputs at the readings at both ends of steps; a mean is that of the interval up to the later
         one."""
+        if not inputs:
+            return [], []
         track = self._track
         begin, end = track.position[before], track.position[after]
         mean = track.rules.interval_mean[track.rule[after]]
@@ -182,52 +204,48 @@ class Calculator:
     def _sums(self, pieces: _Pieces, reasons: list[str], quantity: str, cells: list[int]) -> list[Amount]:
         """Sums by cell, parts added up one after the other in order of time."""
         size = len(self._track.cells.start)
-        known = ~np.isnan(pieces.activity)
-        activity = np.bincount(pieces.cell[known], weights=pieces.activity[known], minlength=size)
-        some = np.bincount(pieces.cell[known], minlength=size) > 0
+        known = np.ones(len(pieces.cell), np.bool_)
+        known[pieces.unknown] = False
+        activity, some = sum_known(pieces.cell, pieces.activity, known, size)
         covered_us = total_us(pieces.cell, np.where(known, pieces.covered_us, 0), size)
-        estimated = np.bincount(pieces.cell[known & pieces.estimated], minlength=size) > 0
+        estimated = marked(pieces.cell, known & pieces.estimated, size)
         reason = np.full(size, -1)
-        unknown = np.flatnonzero(~known)[::-1]
-        reason[pieces.cell[unknown]] = pieces.reason[unknown]  # of several the first in time
-        slot = self._track.cells.slot
+        reason[pieces.cell[pieces.unknown[::-1]]] = pieces.reason[::-1]  # of several the first in time
+        columns = (
+            self._track.cells.slot, activity + 0.0, some, covered_us, self._lengths_us, estimated, reason
+        )  # fmt: skip
         return [
             Amount(
-                slot=int(slot[cell]),
-                activity=float(activity[cell]) + 0.0 if some[cell] else None,
-                covered_us=int(covered_us[cell]),
-                length_us=int(self._lengths_us[cell]),
-                estimated=bool(estimated[cell]),
-                reason=reasons[reason[cell]]
-                if reason[cell] >= 0
-                else self._silence(int(slot[cell]), quantity),
+                slot,
+                total if is_known else None,
+                covered,
+                length,
+                is_estimated,
+                reasons[why] if why >= 0 else "" if is_known else self._silence(slot, quantity),
             )
-            for cell in cells
+            for slot, total, is_known, covered, length, is_estimated, why in zip(
+                *(column[cells].tolist() for column in columns), strict=True
+            )
         ]
 
     def _silence(self, slot: int, quantity: str) -> str:
         """Why there is no piece of time with a value in the hour."""
-        if not self._heard[slot]:
+        if self._heard is None:
+            self._heard = self._slots_of(self._track.slot >= 0)
+        if slot not in self._heard:
             return _NO_READINGS
         if quantity not in self._valid:
-            self._valid[quantity] = self._count(
-                counting(self._track, quantity_of(self._track.kind, quantity))
-            )
-        if not self._valid[quantity][slot]:
+            counts = counting(self._track, quantity_of(self._track.kind, quantity))
+            self._valid[quantity] = self._slots_of(counts)
+        if slot not in self._valid[quantity]:
             return f"no valid {quantity}"
         if quantity_of(self._track.kind, quantity).register:
             return f"only one valid {quantity}, and none after it"
         return f"{quantity} cannot be held: no interval_s, or a mean of the time before"
 
-    def _count(self, readings: BoolArray) -> IntArray:
-        """How many of the readings are in each slot."""
-        slot = self._slot_of_reading[readings]
-        return np.bincount(slot[slot >= 0], minlength=len(self._track.slots))
-
-
-def _slots(track: Track) -> IntArray:
-    """The slot of each reading, -1 outside."""
-    return track.cells.slot[np.searchsorted(track.cells.start, track.position, "right") - 1]
+    def _slots_of(self, readings: BoolArray) -> frozenset[int]:
+        """The slots that the readings are in."""
+        return frozenset(np.unique(self._track.slot[readings]).tolist())
 
 
 def _layers(calculations: Sequence[Calculation]) -> Iterator[list[int]]:
@@ -243,12 +261,13 @@ def _layers(calculations: Sequence[Calculation]) -> Iterator[list[int]]:
     yield from layers.values()
 
 
-def _evaluate(
+def _evaluated(
     formula: Formula, x: FloatArray, inputs: Sequence[FloatArray], params: Sequence[FloatArray]
-) -> FloatArray:
+) -> _Evaluated:
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         activity = formula.evaluate(x, inputs, params)
-    return np.where(np.isfinite(activity), activity, np.nan)
+    activity = np.where(np.isfinite(activity), activity, np.nan)
+    return _Evaluated(formula, activity, inputs, params)
 
 
 def _reasons(which: Calculation) -> list[str]:
@@ -260,7 +279,7 @@ def _reasons(which: Calculation) -> list[str]:
 
 def _reason(
     formula: Formula, activity: FloatArray, inputs: Sequence[FloatArray], params: Sequence[FloatArray]
-) -> npt.NDArray[np.int64]:
+) -> IntArray:
     """Why an activity is unknown, if it is: a parameter, else the first input missing, else what is wrong
     with those there are, else one missing that most can do without."""
     reason = np.full(len(activity), len(inputs), np.int64)

@@ -13,7 +13,7 @@ from services.domain.ledger.gauges import StepFunction, overlay
 from services.domain.ledger.hours import BoolArray, IntArray, from_us
 from services.domain.ledger.readings import State
 from services.domain.ledger.rows import DeviceHour, known_list
-from services.domain.ledger.shapes import Shapes
+from services.domain.ledger.shapes import Moved, Shapes
 from services.domain.ledger.steps import Steps
 from services.domain.ledger.track import Track, cut
 from services.domain.quantities import QUANTITIES, Quantity
@@ -52,7 +52,7 @@ def _quantity_rows(shapes: Shapes, quantity: Quantity, hours: list[datetime]) ->
     track = shapes.track
     sent = _sent(track, quantity)
     if quantity.register:
-        amount = _consumption(shapes.steps(quantity.name), track)
+        amount = _consumption(shapes.steps(quantity.name), shapes.moved(quantity.name), track)
     else:
         amount = _mean(shapes.gauge(quantity.name), track)
     some = np.flatnonzero((sent.readings > 0) | (amount.covered_us > 0) | ~np.isnan(amount.value))
@@ -79,9 +79,8 @@ def _quantity_rows(shapes: Shapes, quantity: Quantity, hours: list[datetime]) ->
 
 def _sent(track: Track, quantity: Quantity) -> _Sent:
     column = track.readings.columns[quantity.name]
-    index = np.flatnonzero(counting(track, quantity))
-    slot = track.cells.slot[np.searchsorted(track.cells.start, track.position[index], "right") - 1]
-    index, slot = index[slot >= 0], slot[slot >= 0]
+    index = np.flatnonzero(counting(track, quantity) & (track.slot >= 0))
+    slot = track.slot[index]
     value = column.value[index]
     size = len(track.slots)
     result = _Sent(np.bincount(slot, minlength=size), *(np.full(size, np.nan) for _ in range(4)))
@@ -102,19 +101,16 @@ def counting(track: Track, quantity: Quantity) -> BoolArray:
     return valid | (state == State.MANUAL) if quantity.register else valid
 
 
-def _consumption(steps: Steps, track: Track) -> _Amount:
-    pieces = cut(steps.start, steps.end, track.cells)
-    # A step's share of an hour hangs on the step alone: an hour sums the same parts whatever is computed
-    # with it.
-    share = pieces.length_us / (steps.end - steps.start)[pieces.segment]
-    amount = steps.amount[pieces.segment] * share
+def _consumption(steps: Steps, moved: Moved, track: Track) -> _Amount:
+    pieces, amount = moved
     slot = track.cells.slot[pieces.cell]
     known = ~np.isnan(amount)
     size = len(track.slots)
+    covered = known & steps.covered[pieces.segment]
     return _Amount(
-        _sum_known(slot[known], amount[known], size),
-        total_us(slot, np.where(known & steps.covered[pieces.segment], pieces.length_us, 0), size),
-        np.bincount(slot[known & steps.estimated[pieces.segment]], minlength=size) > 0,
+        sum_known(slot, amount, known, size)[0],
+        total_us(slot, np.where(covered, pieces.length_us, 0), size),
+        marked(slot, known & steps.estimated[pieces.segment], size),
     )
 
 
@@ -124,7 +120,9 @@ def _mean(function: StepFunction, track: Track) -> _Amount:
     slot = track.cells.slot[pieces.cell]
     size = len(track.slots)
     covered_us = total_us(slot, pieces.length_us, size)
-    weighted = _sum_known(slot, segments.values[0][pieces.segment] * pieces.length_us, size)
+    weighted = np.bincount(
+        slot, weights=segments.values[0][pieces.segment] * pieces.length_us, minlength=size
+    )
     return _Amount(
         np.divide(weighted, covered_us, out=np.full(size, np.nan), where=covered_us > 0),
         covered_us,
@@ -132,14 +130,24 @@ def _mean(function: StepFunction, track: Track) -> _Amount:
     )
 
 
-def _sum_known(slot: IntArray, amount: FloatArray, size: int) -> FloatArray:
-    """Sums by slot, added up one after the other in the order given; NaN where there is nothing to add."""
-    total = np.bincount(slot, weights=amount, minlength=size)
-    return np.where(np.bincount(slot, minlength=size) > 0, total, np.nan)
+def sum_known(
+    place: IntArray, amount: FloatArray, known: BoolArray, size: int
+) -> tuple[FloatArray, BoolArray]:
+    """Sums of the known amounts by place, added up one after the other in the order given, and where there is
+    any; NaN where there is nothing to add."""
+    if not known.all():
+        place, amount = place[known], amount[known]
+    some = np.bincount(place, minlength=size) > 0
+    return np.where(some, np.bincount(place, weights=amount, minlength=size), np.nan), some
 
 
-def total_us(slot: IntArray, length_us: IntArray, size: int) -> IntArray:
-    """Sums of times by slot; exact."""
-    total = np.zeros(size, np.int64)
-    np.add.at(total, slot, length_us)
-    return total
+def marked(place: IntArray, marks: BoolArray, size: int) -> BoolArray:
+    """The places in which anything is marked."""
+    result = np.zeros(size, np.bool_)
+    result[place[marks]] = True
+    return result
+
+
+def total_us(place: IntArray, length_us: IntArray, size: int) -> IntArray:
+    """Sums of times by place; exact, as no sum takes more than the 53 bits of a double (285 years)."""
+    return np.bincount(place, weights=length_us, minlength=size).astype(np.int64)

@@ -91,10 +91,9 @@ def hold(position: IntArray, value: FloatArray, hold_us: IntArray, alone_us: Int
     following = np.append(position[1:], np.iinfo(np.int64).max)
     expires = (position + hold_us < following) & (hold_us > 0)
     ends = position + alone_us
-    start = np.concatenate([position, ends[expires]])
-    held = np.concatenate([np.where(hold_us > 0, value, np.nan), np.full(int(expires.sum()), np.nan)])
-    order = np.argsort(start, kind="stable")
-    return StepFunction(start[order], held[order])
+    held = np.where(hold_us > 0, value, np.nan)
+    after = np.flatnonzero(expires)
+    return StepFunction(np.insert(position, after + 1, ends[after]), np.insert(held, after + 1, np.nan))
 
 
 def _mirrored(function: StepFunction) -> StepFunction:
@@ -108,7 +107,10 @@ def overlay(functions: Sequence[StepFunction]) -> Segments:
     edges = functions[0].start if len(functions) == 1 else _union([each.start for each in functions])
     if len(edges) == 0:
         return Segments(edges, edges, tuple(np.empty(0) for _ in functions))
-    values = tuple(each.at(edges[:-1]) for each in functions)
+    if len(functions) == 1:
+        values: tuple[FloatArray, ...] = (functions[0].value[:-1],)
+    else:
+        values = tuple(each.at(edges[:-1]) for each in functions)
     known = ~np.isnan(values[0])
     return Segments(edges[:-1][known], edges[1:][known], tuple(value[known] for value in values))
 

@@ -13,7 +13,7 @@ from services.domain.ledger.jitter import high_marks
 from services.domain.ledger.readings import State
 from services.domain.ledger.registers import KindArray, MovementKind, movements, too_much
 from services.domain.ledger.rules import HOLD_INTERVALS
-from services.domain.ledger.track import Track
+from services.domain.ledger.track import Rules, Track
 
 _UNKNOWN_INTERVAL_US: Final = HOUR_US
 """Without an expected interval nothing is covered; what spans more than an hour is spread over hours
@@ -57,27 +57,43 @@ def register_steps(track: Track, register: str) -> Steps:
     pair = np.flatnonzero(device[1:] == device[:-1])
     start, end = points.position[pair], points.position[pair + 1]
     rule = track.rules.at(start)
-    limits = track.rules.registers[register]
     amount, kind = _movements(points, pair, track, register)
-    interval_us = track.rules.interval_us[rule]
-    absurd = too_much(amount, limits.max_per_h[rule], limits.resolution[rule], end - start, interval_us)
-    kind[absurd] = MovementKind.IMPLAUSIBLE
-    longest = np.where(interval_us > 0, HOLD_INTERVALS * interval_us, _UNKNOWN_INTERVAL_US)
-    distant = end - start > longest
+    _leave_out_absurd(amount, kind, end - start, track.rules, register, rule)
+    longest = np.where(
+        track.rules.interval_us > 0, HOLD_INTERVALS * track.rules.interval_us, _UNKNOWN_INTERVAL_US
+    )
+    distant = end - start > longest[rule]
     return Steps(
         start=start,
         end=end,
-        amount=np.where(absurd, np.nan, amount),
+        amount=amount,
         kind=kind,
-        covered=~distant & (interval_us > 0),
+        covered=~distant & (track.rules.interval_us > 0)[rule],
         estimated=distant | points.manual[pair] | points.manual[pair + 1],
         before=points.reading[pair],
         after=_reading_after(points, pair + 1),
     )
 
 
+def _leave_out_absurd(
+    amount: FloatArray, kind: KindArray, elapsed_us: IntArray, rules: Rules, register: str, rule: IntArray
+) -> None:
+    """What the device's rating does not allow is unknown."""
+    limits = rules.registers[register]
+    if np.isnan(limits.max_per_h).all():
+        return
+    absurd = too_much(
+        amount, limits.max_per_h[rule], limits.resolution[rule], elapsed_us, rules.interval_us[rule]
+    )
+    amount[absurd], kind[absurd] = np.nan, MovementKind.IMPLAUSIBLE
+
+
 def _movements(points: _Points, pair: IntArray, track: Track, register: str) -> tuple[FloatArray, KindArray]:
     """What moved from each reading of `pair` to the next, and how that was read."""
+    amount = points.arriving[pair + 1] - points.leaving[pair]
+    if not (amount < 0.0).any():
+        # As nearly all registers at nearly all times: nothing went back, so nothing must be made good.
+        return amount, np.full(len(pair), MovementKind.NORMAL, np.int8)
     rule = track.rules.at(points.position)
     limits = track.rules.registers[register]
     modulus, resolution = limits.modulus[rule], limits.resolution[rule]
@@ -136,6 +152,8 @@ def _with_replacements(
 
 def _reading_after(points: _Points, index: IntArray) -> IntArray:
     """The reading at or after each point: that of the next point that is itself a reading."""
+    if (points.reading[1:] > points.reading[:-1]).all():
+        return points.reading[index]
     own = np.ones(len(points.reading), np.bool_)
     own[1:] = points.reading[1:] != points.reading[:-1]
     following = np.where(own, np.arange(len(own)), len(own))

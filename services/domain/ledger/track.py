@@ -24,6 +24,7 @@ _PLACE_BITS: Final = 50
 _PLACE_US: Final = 1 << _PLACE_BITS  # 35 years
 MAX_DEVICES: Final = 1 << 11  # of a track: their places fill three quarters of a signed 64-bit axis at most
 _MARGIN_US: Final = 1 << 44  # half a year between places
+_LAST_US: Final = np.iinfo(np.int64).max
 
 
 class Window(NamedTuple):
@@ -54,8 +55,8 @@ class Rules:
     registers: Mapping[str, RegisterLimits]
 
     def at(self, position: IntArray) -> IntArray:
-        """The row in force at each position."""
-        return np.searchsorted(self.start, position, "right") - 1
+        """The row in force at each position; these ascend."""
+        return last_start(self.start, position)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +105,9 @@ class Track:
     cells: Cells
     slots: Slots
 
+    slot: IntArray
+    """Of each reading; -1 outside the windows."""
+
     @property
     def kind(self) -> Kind:
         return self.readings.kind
@@ -125,18 +129,20 @@ def lay_out(
     place = {key: (index << _PLACE_BITS) - origin for index, key in enumerate(devices)}
     rules = _rules(readings.kind, [histories[key].periods for key in devices], list(place.values()), origin)
     position = readings.time + np.array([*place.values(), 0], np.int64)[readings.device]
-    repeated = _repeated(readings, rules.repeats_frames[rules.at(position)])
-    position = position[~repeated]
+    if rules.repeats_frames.any():
+        kept = ~_repeated(readings, rules.repeats_frames[rules.at(position)])
+        readings, position = readings.where(kept), position[kept]
     cells, slots = _cells(devices, histories, windows, place)
     return Track(
         devices=devices,
-        readings=readings.where(~repeated),
+        readings=readings,
         position=position,
         rules=rules,
         rule=rules.at(position),
         replacements=_replacements(readings.kind, devices, histories, place, origin),
         cells=cells,
         slots=slots,
+        slot=cells.slot[last_start(cells.start, position)],
     )
 
 
@@ -242,26 +248,73 @@ def _cells(
     return cells, Slots(device, hour_us, length_us)
 
 
+def last_start(start: IntArray, position: IntArray) -> IntArray:
+    """Of each position the index of the last start at or before it, -1 where there is none; both ascend.
+
+    As few are looked for among many: looking for each position takes ten times as long.
+    """
+    if len(position) < len(start):
+        return np.searchsorted(start, position, "right") - 1
+    first = np.searchsorted(position, start, "left")
+    return np.repeat(np.arange(-1, len(start)), np.diff(first, prepend=0, append=len(position)))
+
+
+def _last_start_before(start: IntArray, position: IntArray) -> IntArray:
+    """As `last_start`, of the starts that are before the position itself."""
+    if len(position) < len(start):
+        return np.searchsorted(start, position, "left") - 1
+    first = np.searchsorted(position, start, "right")
+    return np.repeat(np.arange(-1, len(start)), np.diff(first, prepend=0, append=len(position)))
+
+
 class Pieces(NamedTuple):
     """Segments of the axis cut at the cells, without what is outside the windows; in order of the
-    segments."""
+    segments, so cells ascend."""
 
     segment: IntArray
     cell: IntArray
     length_us: IntArray
+    partial: IntArray
+    """The index of each piece that is not a whole segment; ascending. They are few."""
+
+    def where(self, kept: BoolArray) -> Pieces:
+        """Only the pieces that are `kept`."""
+        if kept.all():
+            return self
+        number = np.cumsum(kept) - 1
+        partial = number[self.partial[kept[self.partial]]]
+        return Pieces(self.segment[kept], self.cell[kept], self.length_us[kept], partial)
+
+    def shared(self, amount: FloatArray, length_us: IntArray) -> FloatArray:
+        """What each piece has of its segment's `amount`: its share of the segment's length.
+
+        The share hangs on the segment alone: an hour sums the same parts whatever is computed with it.
+        """
+        result = amount[self.segment]
+        at = self.partial
+        result[at] *= self.length_us[at] / length_us[self.segment[at]]
+        return result
 
 
 def cut(start: IntArray, end: IntArray, cells: Cells) -> Pieces:
-    """The segments from `start` to `end` (positions, within one device each), cut at the cells."""
-    first = np.searchsorted(cells.start, start, "right") - 1
-    last = np.maximum(np.searchsorted(cells.start, end, "left") - 1, first)
+    """The segments from `start` to `end` (positions, within one device each; both ascend), cut at the
+    cells."""
+    first = last_start(cells.start, start)
+    last = np.maximum(_last_start_before(cells.start, end), first)
     count = last - first + 1
-    segment = np.repeat(np.arange(len(start)), count)
-    offset = np.arange(len(segment)) - np.repeat(np.cumsum(count) - count, count)
-    cell = first[segment] + offset
-    kept = cells.slot[cell] >= 0
-    segment, cell = segment[kept], cell[kept]
-    begin = np.maximum(start[segment], cells.start[cell])
-    length = np.minimum(end[segment], np.append(cells.start[1:], np.iinfo(np.int64).max)[cell]) - begin
-    some = length > 0
-    return Pieces(segment[some], cell[some], length[some])
+    across = np.flatnonzero(count > 1)
+    length = end - start
+    segment = np.arange(len(start))
+    partial = across[:0]
+    if len(across):
+        times = count[across]
+        begins = (np.cumsum(count) - count)[across]
+        offset = np.arange(times.sum()) - np.repeat(np.cumsum(times) - times, times)
+        partial = np.repeat(begins, times) + offset
+        segment, first, length = (np.repeat(each, count) for each in (segment, first, length))
+        first[partial] += offset
+        of, cell = segment[partial], first[partial]
+        begin = np.maximum(start[of], cells.start[cell])
+        length[partial] = np.minimum(end[of], np.append(cells.start[1:], _LAST_US)[cell]) - begin
+    pieces = Pieces(segment, first, length, partial)
+    return pieces.where((cells.slot[first] >= 0) & (length > 0))
