@@ -31,7 +31,7 @@ from services.store.registry import apply_registry, plan_registry
 
 ROOT = Path(__file__).resolve().parents[2]
 T0 = datetime(2026, 3, 1, tzinfo=UTC)
-NOW = datetime(2026, 3, 2, tzinfo=UTC)
+NOW = datetime(2026, 3, 5, tzinfo=UTC)
 SINCE = "2020-01-01T00:00:00Z"
 _SOURCE = ("scope", "method", "carrier", "contracts", "stocks", "ended")
 

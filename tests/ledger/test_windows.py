@@ -145,14 +145,15 @@ def test_a_source_needs_all_its_devices(site: World) -> None:
 
 def test_the_readings_of_a_window(site: World) -> None:
     history = site.plan.history(METER)
-    hold = 180 * SECOND_US
+    hold, back = 180 * SECOND_US, history.memory_us
+    assert back == 4140 * SECOND_US  # an hour of minutes, for a value that is stuck, and three holds
     window = hours(0, 1)
-    assert needed(history, window, NOTHING_NEAR) == [Window(window.begin_us - hold, window.end_us + hold)]
+    assert needed(history, window, NOTHING_NEAR) == [Window(window.begin_us - back, window.end_us + hold)]
     near = Near({IMPORT: hours(-9, 0).begin_us, POWER: hours(-20, 0).begin_us}, {}, frozenset())
     far = hours(-9, -8)
     assert needed(history, window, near) == [
-        Window(far.begin_us - hold, far.end_us + hold),
-        Window(window.begin_us - hold, window.end_us + hold),
+        Window(far.begin_us - back, far.end_us + hold),
+        Window(window.begin_us - back, window.end_us + hold),
     ]
 
 

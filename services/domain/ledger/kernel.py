@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 from typing import NamedTuple, TypeVar
 
@@ -22,6 +23,8 @@ from services.domain.ledger.rows import DeviceHour, EmissionHour, EnergyHour, St
 from services.domain.ledger.shapes import Shapes
 from services.domain.ledger.stacks import Prepared, prepare, settle
 from services.domain.ledger.track import MAX_DEVICES, Track, Window, lay_out
+from services.domain.quality.judge import judge, sorted_findings
+from services.domain.quality.rows import Finding
 from services.domain.reading import DeviceKey
 from services.domain.substitution import History
 
@@ -35,6 +38,7 @@ class Ledger(NamedTuple):
     energy_hours: list[EnergyHour]
     emission_hours: list[EmissionHour]
     stack_hours: list[StackHour]
+    findings: list[Finding]
 
 
 class Draft(NamedTuple):
@@ -46,6 +50,7 @@ class Draft(NamedTuple):
     heard: Mapping[DeviceKey, Heard]
     heard_of: Mapping[SourceKey, Heard]
     sources: Mapping[SourceKey, Window]
+    findings: list[Finding]
 
 
 def compute(
@@ -76,17 +81,19 @@ def measure(
     hours: list[DeviceHour] = []
     energy: list[EnergyPart] = []
     emissions: list[Part] = []
+    findings: list[Finding] = []
     for batch in readings:
         heard |= _heard(batch)
         for some in _portions(batch):
             track = lay_out(some, {key: plan.history(key) for key in some.devices}, windows)
             shapes = Shapes(track)
             hours += device_hours(shapes)
+            findings += judge(shapes)
             uses, parts = _parts(shapes, plan)
             energy += uses
             emissions += (part for part in parts if _inside(part, sources))
     heard_of = _of_sources(heard, plan, sources)
-    return Draft(hours, energy, prepare(emissions, heard_of), heard, heard_of, sources)
+    return Draft(hours, energy, prepare(emissions, heard_of), heard, heard_of, sources, findings)
 
 
 def complete(draft: Draft, stored: Mapping[ItemKey, History] = MappingProxyType({})) -> Ledger:
@@ -99,6 +106,7 @@ def complete(draft: Draft, stored: Mapping[ItemKey, History] = MappingProxyType(
         energy_hours(draft.energy, draft.heard),
         emission_hours(parts, draft.heard_of),
         sorted(stack_hours, key=lambda row: row[:4]),
+        sorted_findings(draft.findings),
     )
 
 
@@ -107,7 +115,7 @@ def _portions(readings: Readings) -> Iterator[Readings]:
     for first in range(0, len(readings.devices), MAX_DEVICES):
         devices = readings.devices[first : first + MAX_DEVICES]
         portion = readings.where((readings.device >= first) & (readings.device < first + len(devices)))
-        yield Readings(portion.kind, devices, portion.device - first, portion.time, portion.columns)
+        yield replace(portion, devices=devices, device=portion.device - first)
 
 
 def _parts(shapes: Shapes, plan: Plan) -> tuple[list[EnergyPart], list[Part]]:

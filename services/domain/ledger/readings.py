@@ -65,6 +65,10 @@ class Readings:
     time: IntArray
     """Device time, microseconds since 1970 UTC."""
     columns: Mapping[str, Column]
+    seq: FloatArray | None = None
+    """The device's own count of its readings, NaN where not sent. None: nobody asked."""
+    received: IntArray | None = None
+    """When each came, microseconds since 1970 UTC. None: nobody asked."""
 
     def __len__(self) -> int:
         return len(self.time)
@@ -72,7 +76,15 @@ class Readings:
     def where(self, kept: BoolArray) -> Readings:
         """Only the readings that are `kept`."""
         columns = {name: Column(c.value[kept], c.state[kept]) for name, c in self.columns.items()}
-        return Readings(self.kind, self.devices, self.device[kept], self.time[kept], columns)
+        return Readings(
+            self.kind,
+            self.devices,
+            self.device[kept],
+            self.time[kept],
+            columns,
+            None if self.seq is None else self.seq[kept],
+            None if self.received is None else self.received[kept],
+        )
 
     def repeats(self) -> BoolArray:
         """Which readings say in every quantity what the device's reading just before them said."""
@@ -95,9 +107,11 @@ def make_readings(
     values: Mapping[str, FloatArray],
     status: npt.NDArray[np.int64],
     quantity_status: Sequence[str | None],
+    seq: FloatArray | None = None,
+    received: IntArray | None = None,
 ) -> Readings:
-    """Readings from columns in any order. `device` indexes `devices`; `status` and `quantity_status` are as
-    stored.
+    """Readings from columns in any order. `device` indexes `devices`; `status`, `quantity_status`, `seq` and
+    `received` are as stored.
 
     A quantity that is absent has no state, but where `quantity_status` itself names it as not valid.
     """
@@ -117,7 +131,15 @@ def make_readings(
             if name in named:
                 state[row] = _named_state(Status(named[name]), present=not np.isnan(value[row]))
         columns[name] = Column(value, state)
-    return Readings(kind, tuple(sorted(names)), device[order], time[order], columns)
+    return Readings(
+        kind,
+        tuple(sorted(names)),
+        device[order],
+        time[order],
+        columns,
+        None if seq is None else seq[order],
+        None if received is None else received[order],
+    )
 
 
 def _named_state(status: Status, *, present: bool) -> State:

@@ -12,6 +12,7 @@ import numpy as np
 
 from services.domain.conversion import kind_of
 from services.domain.ledger.hours import HOUR_US, SECOND_US, HourGrid, IntArray, to_us
+from services.domain.quality.natures import reach_us
 from services.domain.quantities import QUANTITIES, Kind
 from services.domain.registry.model import Device, DeviceFacts, Site, facts_at
 
@@ -98,8 +99,12 @@ class DeviceHistory:
 
     @property
     def memory_us(self) -> int:
-        """The longest memory of any period for the high mark of a register."""
-        return max((rules.memory_us for rules in self.periods), default=0)
+        """The longest memory of any period: for the high mark of a register, or for whether a reading is
+        strange."""
+        return max(
+            (max(rules.memory_us, reach_us(rules.interval_us, rules.hold_us)) for rules in self.periods),
+            default=0,
+        )
 
     @property
     def repeats_frames(self) -> bool:
