@@ -20,6 +20,7 @@ from services.domain.ledger.readings import Readings, make_readings
 from services.domain.ledger.track import Window
 from services.domain.quantities import Kind
 from services.domain.reading import DeviceKey
+from services.store.findings import write_findings
 from services.store.ledger import neighbours
 from services.store.ledger_readings import (
     RawReadings,
@@ -185,7 +186,17 @@ class Computation:
         index = {self._known.ids[key]: number for number, key in enumerate(keys) if key in self._known.ids}
         known, inverse = np.unique(raw.device_id, return_inverse=True)
         device = np.array([index[device_id] for device_id in known.tolist()], np.int64)[inverse]
-        return make_readings(kind, keys, device, raw.time, raw.values, raw.status, raw.quantity_status)
+        return make_readings(
+            kind,
+            keys,
+            device,
+            raw.time,
+            raw.values,
+            raw.status,
+            raw.quantity_status,
+            raw.seq,
+            raw.received_at,
+        )
 
     async def _write(
         self,
@@ -212,6 +223,7 @@ class Computation:
                 traced.rows,
                 calculation_id,
             ),
+            await write_findings(connection, rows.findings, self._known.ids, devices),
             await stack_hours.write(
                 connection, rows.stack_hours, self._known.sources, self._known.ids, of_stacks, substituted
             ),

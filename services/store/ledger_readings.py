@@ -37,6 +37,8 @@ class RawReadings(NamedTuple):
     received_at: npt.NDArray[np.int64]
     status: npt.NDArray[np.int64]
     quantity_status: Sequence[str | None]
+    seq: FloatArray
+    """NaN where not sent; numbers above 2^53 are not exact."""
     values: Mapping[str, FloatArray]
 
 
@@ -65,7 +67,7 @@ class _Statements:
 # OFFSET 0 holds the planner to a look at the key for each stretch, in its own chunks alone.
 _READ: Final = """
 SELECT r.device_id, date_part('epoch', r.time), date_part('epoch', r.received_at), r.status,
-    r.quantity_status::text, {values}
+    r.quantity_status::text, r.seq::float8, {values}
 FROM unnest(%(device_ids)b::integer[], %(begins)b::timestamptz[], %(ends)b::timestamptz[])
     AS wanted (device_id, begins, ends)
 CROSS JOIN LATERAL (
@@ -232,14 +234,15 @@ async def read_readings(connection: Connection, kind: Kind, stretches: Collectio
 
 
 def _raw(kind: Kind, rows: Sequence[tuple[Any, ...]]) -> RawReadings:
-    columns: list[Sequence[Any]] = list(zip(*rows, strict=True)) or [()] * (5 + len(NAMES[kind]))
-    device_id, time, received_at, status, quantity_status, *values = columns
+    columns: list[Sequence[Any]] = list(zip(*rows, strict=True)) or [()] * (6 + len(NAMES[kind]))
+    device_id, time, received_at, status, quantity_status, seq, *values = columns
     return RawReadings(
         np.array(device_id, np.int64),
         _microseconds(time),
         _microseconds(received_at),
         np.array(status, np.int64),
         quantity_status,
+        np.array(seq, np.float64),
         {name: np.array(column, np.float64) for name, column in zip(NAMES[kind], values, strict=True)},
     )
 
@@ -251,6 +254,7 @@ def _joined(blocks: Sequence[RawReadings]) -> RawReadings:
         np.concatenate([each.received_at for each in blocks]),
         np.concatenate([each.status for each in blocks]),
         [status for each in blocks for status in each.quantity_status],
+        np.concatenate([each.seq for each in blocks]),
         {name: np.concatenate([each.values[name] for each in blocks]) for name in blocks[0].values},
     )
 
