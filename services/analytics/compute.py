@@ -32,6 +32,7 @@ from services.store.ledger_readings import (
     registers_sent,
 )
 from services.store.ledger_rows import (
+    Span,
     Written,
     write_device_hours,
     write_emission_hours,
@@ -81,6 +82,9 @@ class Computation:
         self._max_readings = max_readings
         self.received: dict[int, int] = {}
         """When the newest reading of each device that was read had come [us since 1970], by device id."""
+        self.written_sources: list[Span] = []
+        self.written_devices: list[Span] = []
+        """Whose hours were written: their days follow from them."""
 
     async def recompute(self, connection: Connection, windows: Windows, done: Computed) -> Computed:
         """The touched windows, and all hours beyond them that change with them. Raises psycopg.Error."""
@@ -208,6 +212,8 @@ class Computation:
         rows, traced = hours.rows, hours.lineages
         devices = [self._known.span(key, each) for key, each in windows.items() if key in self._known.ids]
         of_sources = [self._known.source_span(key, each) for key, each in sources.items()]
+        self.written_sources += of_sources
+        self.written_devices += devices
         judged, substituted = self._known.stacks
         of_stacks = [self._known.source_span(key, each) for key, each in sources.items() if key in judged]
         await keep_recipes(connection, traced.recipes)

@@ -23,6 +23,7 @@ from services.store.ledger import (
     read_dirty,
     read_dirty_ranges,
 )
+from services.store.ledger_days import roll_up_days
 from services.store.ledger_readings import Stretch, count_readings, extents
 from services.store.ledger_rows import note_received
 from services.store.pool import Connection
@@ -88,6 +89,7 @@ class Recomputer:
         computed = Computed()
         for windows in ledger.chunks(pace, touched, self._max_readings):
             computed = await computation.recompute(connection, windows, computed)
+        await roll_up_days(connection, computation.written_sources, computation.written_devices)
         # Last, for ingest writes to the same rows.
         received = {each: from_us(at) for each, at in sorted(computation.received.items())}
         await note_received(connection, received)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections.abc import Callable
@@ -14,6 +15,9 @@ import pytest
 import yaml
 
 from deploy.grafana.build import DASHBOARDS, documents
+from services.store.ledger_days import roll_up_days
+from services.store.ledger_rows import Span
+from services.store.pool import connect
 from tests.deploy.test_prometheus import known_metrics, names_in
 
 if TYPE_CHECKING:
@@ -65,6 +69,12 @@ def expand(query: str, begin: datetime, end: datetime) -> str:
     return query
 
 
+async def roll_up(url: str, span: Span) -> None:
+    """Days, as the ledger makes them after it wrote hours."""
+    async with await connect(url, name="tests") as connection:
+        await roll_up_days(connection, [span], [span])
+
+
 @pytest.fixture
 def grafana(role_url: Callable[[str], str], database_url: str) -> psycopg.Connection:
     """A database with one source, one meter and one hour, as Grafana's role sees it."""
@@ -72,6 +82,7 @@ def grafana(role_url: Callable[[str], str], database_url: str) -> psycopg.Connec
     with psycopg.connect(database_url) as owner:
         for statement in ROWS:
             owner.execute(statement.encode(), {"hour": hour})
+    asyncio.run(roll_up(database_url, Span(1, hour, hour + timedelta(hours=1))))
     return psycopg.connect(role_url("carbonflow_grafana"))
 
 

@@ -181,34 +181,6 @@ def test_an_hour_settles(database: Database, age: timedelta, provisional: bool, 
     assert row == {"status": status, "basis": None}
 
 
-@pytest.mark.parametrize(
-    ("day", "begin", "hours"),
-    [
-        ("2025-03-30", datetime(2025, 3, 29, 23, tzinfo=UTC), 23),
-        ("2025-06-15", datetime(2025, 6, 14, 22, tzinfo=UTC), 24),
-        ("2025-10-26", datetime(2025, 10, 25, 22, tzinfo=UTC), 25),
-    ],
-)
-def test_a_day_is_the_sum_of_its_hours(database: Database, day: str, begin: datetime, hours: int) -> None:
-    for number in range(-1, hours + 1):  # and one of the day before, one of the day after
-        hour(database, 2, begin + timedelta(hours=number), 1000.0 if number in (-1, hours) else float(number))
-    row = one(database, "SELECT * FROM api.emissions_daily WHERE day = %s", day)
-    assert row["co2_kg"] == sum(range(hours))
-    assert row["coverage"] == pytest.approx(1.0)
-    assert row["status"] == "final"
-    assert row["site"] == "s"
-
-
-def test_a_day_with_unknown_hours_has_less_coverage(database: Database) -> None:
-    begin = datetime(2025, 6, 14, 22, tzinfo=UTC)
-    hour(database, 2, begin, 4.0)
-    hour(database, 2, begin + timedelta(hours=1), None, coverage=0.0)
-    row = one(database, "SELECT co2_kg, co2e_kg, coverage FROM api.emissions_daily")
-    assert row["co2_kg"] == 4.0
-    assert row["co2e_kg"] is None
-    assert row["coverage"] == pytest.approx(1 / 24)
-
-
 def test_dead_letters_show_bytes_that_are_no_text(database: Database) -> None:
     database.execute(
         "INSERT INTO core.dead_letter "

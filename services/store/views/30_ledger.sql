@@ -85,31 +85,3 @@ COMMENT ON COLUMN api.emissions_hourly.activity_uncertainty_pct IS 'What of unce
 COMMENT ON COLUMN api.emissions_hourly.factor_uncertainty_pct IS 'What of uncertainty_pct is the factor''s: over all that share the factor it adds up linearly.';
 COMMENT ON COLUMN api.emissions_hourly.factor_provisional IS 'Whether a newer factor is expected: then the hour is not final, however old.';
 COMMENT ON COLUMN api.emissions_hourly.stands_since IS 'Since when the ledger says so; results before are in api.emission_revisions.';
-
-CREATE VIEW api.emissions_daily AS
-SELECT (h.hour AT TIME ZONE t.timezone)::date AS day, h.site, h.area, h.source, h.scope, h.basis, h.method, h.carrier,
-    sum(h.co2_kg) AS co2_kg, sum(h.co2e_kg) AS co2e_kg, bool_and(h.in_total) AS in_total,
-    sum(h.coverage) / (extract(epoch FROM
-        ((((h.hour AT TIME ZONE t.timezone)::date + 1)::timestamp AT TIME ZONE t.timezone)
-        - ((h.hour AT TIME ZONE t.timezone)::date::timestamp AT TIME ZONE t.timezone))) / 3600)::double precision AS coverage,
-    CASE WHEN bool_or(h.status = 'open') THEN 'open'
-         WHEN bool_or(h.status = 'provisional') THEN 'provisional' ELSE 'final' END AS status
-FROM api.emissions_hourly h
-JOIN core.site t USING (site)
-GROUP BY (h.hour AT TIME ZONE t.timezone)::date, t.timezone, h.site, h.area, h.source, h.scope, h.basis, h.method,
-    h.carrier, h.in_total;
-
-COMMENT ON VIEW api.emissions_daily IS 'Emissions of each source by day of the site''s local calendar: the sum of its 23 to 25 hours.';
-COMMENT ON COLUMN api.emissions_daily.day IS 'Date on the site''s local calendar.';
-COMMENT ON COLUMN api.emissions_daily.site IS 'Site id.';
-COMMENT ON COLUMN api.emissions_daily.area IS 'Area id.';
-COMMENT ON COLUMN api.emissions_daily.source IS 'Emission source id.';
-COMMENT ON COLUMN api.emissions_daily.scope IS '1 direct, 2 purchased energy.';
-COMMENT ON COLUMN api.emissions_daily.basis IS 'location or market for electricity, else NULL.';
-COMMENT ON COLUMN api.emissions_daily.method IS 'fuel, electricity, heat, cems or mass_balance.';
-COMMENT ON COLUMN api.emissions_daily.carrier IS 'Fuel or energy carrier.';
-COMMENT ON COLUMN api.emissions_daily.co2_kg IS 'Fossil CO2 of the hours known; NULL where none is.';
-COMMENT ON COLUMN api.emissions_daily.co2e_kg IS 'CO2 equivalent of the hours known; NULL where none is.';
-COMMENT ON COLUMN api.emissions_daily.in_total IS 'Whether the row counts in a total.';
-COMMENT ON COLUMN api.emissions_daily.coverage IS 'Share of the whole local day that readings cover, 0 to 1.';
-COMMENT ON COLUMN api.emissions_daily.status IS 'open, provisional or final: the least settled of its hours.';

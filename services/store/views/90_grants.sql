@@ -15,6 +15,7 @@ GRANT INSERT, UPDATE, DELETE ON core.ingest_partition, core.unowned_site TO carb
 
 GRANT INSERT, UPDATE, DELETE ON core.device_hour, core.energy_hour, core.emission_hour TO carbonflow_analytics;
 GRANT INSERT, UPDATE, DELETE ON core.stack_hour TO carbonflow_analytics;
+GRANT INSERT, UPDATE, DELETE ON core.emission_day, core.energy_day, core.area_day TO carbonflow_analytics;
 GRANT INSERT, UPDATE, DELETE ON core.finding_hour TO carbonflow_analytics;
 GRANT INSERT ON core.dirty_range TO carbonflow_analytics;
 GRANT INSERT ON core.recipe, core.calculation TO carbonflow_analytics;
