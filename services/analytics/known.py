@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection
 
+import numpy as np
+import numpy.typing as npt
+
 from services.analytics import stack_hours
 from services.domain.conversion import SourceKey
 from services.domain.factors import FactorBook
+from services.domain.ledger.groups import Groups
 from services.domain.ledger.hours import from_us
 from services.domain.ledger.plan import Plan
 from services.domain.ledger.track import Window
@@ -33,6 +37,8 @@ class Known:
         self.stacks = stack_hours.JudgedSources()
         self.ids: dict[DeviceKey, int] = {}
         self.keys: dict[int, DeviceKey] = {}
+        self._groups = Groups(())
+        self._buckets: dict[int, int] = {}
         self.recipes = Recipes(self.plan)
         self._versions: Versions | None = None
 
@@ -50,6 +56,10 @@ class Known:
             self.recipes = Recipes(self.plan)
             self.sources = await source_ids(connection)
             self.stacks = stack_hours.judged_sources(registry)
+            self._groups = Groups(
+                [each for site in self.plan.sites.values() for each in site.members.values()]
+            )
+            self._buckets = {}
             self._versions = found
 
     async def meet(self, connection: Connection, ids: Collection[int]) -> None:
@@ -58,6 +68,14 @@ class Known:
         if unknown:
             self.keys |= await device_keys(connection, unknown)
             self.ids |= {key: device_id for device_id, key in self.keys.items()}
+
+    def buckets(self, device_ids: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """The number of the lock under which each of the devices, all met before, is computed."""
+        found, inverse = np.unique(device_ids, return_inverse=True)
+        for device_id in found.tolist():
+            if device_id not in self._buckets:
+                self._buckets[device_id] = self._groups.bucket(self.keys[device_id])
+        return np.array([self._buckets[device_id] for device_id in found.tolist()], np.int64)[inverse]
 
     async def find(self, connection: Connection, keys: Collection[DeviceKey]) -> None:
         """Learn the ids of devices that were not met before; a device that never sent may have none. Raises

@@ -48,7 +48,7 @@ class Metrics:
     def done(self, done: Round, seconds: float) -> None:
         """A round is committed."""
         self.working.set(1)
-        if done.flushes or done.ranges:
+        if done.live or done.late or done.ranges:
             self._readings.inc(done.computed.readings)
             self._changed.inc(done.computed.changed)
             self._removed.inc(done.computed.removed)
@@ -69,8 +69,8 @@ class Worker:
         self._log = structlog.get_logger("ledger")
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Until `stop`; a round that has begun is finished. Another worker's lock, a database that is away,
-        and a statement it refuses are waited out: what is to be done stays noted."""
+        """Until `stop`; a round that has begun is finished. A database that is away, and a statement that it
+        refuses, are waited out: what is to be done stays noted."""
         while not stop.is_set():
             wait_s = await self._try_round()
             with suppress(TimeoutError):
@@ -86,8 +86,6 @@ class Worker:
         except psycopg.Error as error:
             return self._failed(error)
         self._backoff.reset()
-        if done is None:
-            return self._poll_s
         self._metrics.done(done, time.perf_counter() - began)
         return 0.0 if done.was_full else self._poll_s
 

@@ -95,7 +95,7 @@ _LEDGER = """
 SELECT site, source, method, sum(co2_kg) FROM api.emissions_hourly
 WHERE basis IS DISTINCT FROM 'market' GROUP BY site, source, method ORDER BY site, source"""
 
-_BACKLOG = "SELECT (SELECT count(*) FROM core.dirty) + (SELECT count(*) FROM core.dirty_range)"
+_BACKLOG = "SELECT backlog FROM api.ledger_backlog"
 
 _NOW = """
 SELECT l.site, l.source || CASE l.basis WHEN 'market' THEN ' (market)' ELSE '' END, l.scope, l.method,

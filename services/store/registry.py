@@ -125,6 +125,12 @@ async def lock_registry(connection: Connection) -> None:
     await connection.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK_KEY])
 
 
+async def hold_registry(connection: Connection) -> None:
+    """Have registry and factors stay as they are until the transaction ends, as others may at the same time.
+    Raises psycopg.Error."""
+    await connection.execute("SELECT pg_advisory_xact_lock_shared(%s)", [_LOCK_KEY])
+
+
 async def apply_registry(connection: Connection, plan: Plan) -> int:
     """Put a planned registry in force, in one transaction; the number of the version in force.
 

@@ -138,8 +138,7 @@ async def test_what_was_touched_is_done_once(database: Database) -> None:
     await database.apply({"s": PLANT})
     await database.receive(an_hour())
     await database.run()
-    assert await database.fetch("SELECT count(*) FROM core.dirty") == [(0,)]
-    assert await database.fetch("SELECT count(*) FROM core.dirty_range") == [(0,)]
+    assert await database.fetch("SELECT backlog FROM api.ledger_backlog") == [(0,)]
     assert await database.recomputer.run_once(database.connection) == Round()
     before = await database.fetch("SELECT * FROM core.emission_hour ORDER BY source_id, hour")
     # The same hours again: nothing changes, so nothing is written.
@@ -149,7 +148,7 @@ async def test_what_was_touched_is_done_once(database: Database) -> None:
         [to_us(T0) // 900_000_000],
     )
     [done] = await database.run()
-    assert (done.flushes, done.computed.changed, done.computed.removed) == (1, 0, 0)
+    assert (done.flushes, done.late, done.computed.changed, done.computed.removed) == (1, 6, 0, 0)
     assert await database.fetch("SELECT * FROM core.emission_hour ORDER BY source_id, hour") == before
 
 
@@ -233,7 +232,7 @@ async def test_a_crash_before_the_commit_leaves_the_work(database_url: str, data
                 " $$ BEGIN RAISE 'gone' USING ERRCODE = '57P01'; END $$"
             )
             await connection.execute(
-                "CREATE TRIGGER fails BEFORE DELETE ON core.dirty EXECUTE FUNCTION pg_temp.fails()"
+                "CREATE TRIGGER fails BEFORE DELETE ON core.dirty_quarter EXECUTE FUNCTION pg_temp.fails()"
             )
             await connection.commit()
             await Recomputer().run_once(connection)
@@ -242,22 +241,11 @@ async def test_a_crash_before_the_commit_leaves_the_work(database_url: str, data
     with pytest.raises(psycopg.OperationalError, match="gone"):
         await breaking()
     assert await database.ledger() == before
-    assert await database.fetch("SELECT count(*) FROM core.dirty") == [(1,)]
-    await database.connection.execute("DROP TRIGGER IF EXISTS fails ON core.dirty")
+    assert await database.fetch("SELECT count(*) FROM core.dirty_quarter") == [(1,)]
+    await database.connection.execute("DROP TRIGGER IF EXISTS fails ON core.dirty_quarter")
     await database.connection.commit()
     await database.run()
     assert await database.ledger() != before
-
-
-async def test_one_computes_at_a_time(database_url: str, database: Database) -> None:
-    await database.receive([reading(METER, 0, power_kw=1.0)])
-    async with (
-        await connect(database_url, name="another worker") as other,
-        other.transaction(),
-    ):
-        await other.execute("SELECT pg_advisory_xact_lock(%s)", [0x6C65_6467_6572])
-        assert await database.recomputer.run_once(database.connection) is None
-    assert len(await database.run()) == 1
 
 
 async def test_a_device_that_is_assigned_later_gets_its_past(database: Database) -> None:

@@ -55,7 +55,7 @@ async def until(database: Database, count: int) -> None:
 
     async def done() -> bool:
         rows = await database.fetch(
-            "SELECT (SELECT count(*) FROM core.device_hour), (SELECT count(*) FROM core.dirty)"
+            "SELECT (SELECT count(*) FROM core.device_hour), backlog FROM api.ledger_backlog"
         )
         return rows == [(count, 0)]
 

@@ -134,6 +134,7 @@ def test_services_may_write_their_own_and_no_more(connection: psycopg.Connection
         **{f"{ledger}_hour": upsert | {"DELETE"} for ledger in ("device", "energy", "emission", "stack")},
         **{f"{rollup}_day": upsert | {"DELETE"} for rollup in ("energy", "emission", "area")},
         "dirty": {"DELETE"},
+        "dirty_quarter": upsert | {"DELETE"},
         "dirty_range": {"INSERT", "DELETE"},
         "dead_letter": {"DELETE"},
         "dead_letter_dropped": upsert,

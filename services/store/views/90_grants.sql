@@ -18,6 +18,7 @@ GRANT INSERT, UPDATE, DELETE ON core.stack_hour TO carbonflow_analytics;
 GRANT INSERT, UPDATE, DELETE ON core.emission_day, core.energy_day, core.area_day TO carbonflow_analytics;
 GRANT INSERT, UPDATE, DELETE ON core.finding_hour TO carbonflow_analytics;
 GRANT INSERT ON core.dirty_range TO carbonflow_analytics;
+GRANT INSERT, UPDATE, DELETE ON core.dirty_quarter TO carbonflow_analytics;
 GRANT INSERT ON core.recipe, core.calculation TO carbonflow_analytics;
 GRANT DELETE ON core.dirty, core.dirty_range, core.dead_letter TO carbonflow_analytics;
 GRANT INSERT, UPDATE ON core.dead_letter_dropped TO carbonflow_analytics;
