@@ -25,6 +25,7 @@ from services.domain.registry.projection import (
 from services.domain.registry.stored import dump, load
 from services.store.errors import StoreError
 from services.store.pool import Connection
+from services.store.registry_relations import write_routes
 from services.store.revisions import Cause, Restatement, note_restatement
 
 EMPTY: Final = Registry(version=1)
@@ -290,6 +291,7 @@ async def _write_sources(connection: Connection, registry: Registry) -> None:
                     [basis or "none" for basis in period.bases],
                 )
             )
+    await write_routes(connection, registry, sources)
 
 
 _UPSERT_SOURCE: Final = """

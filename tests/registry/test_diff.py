@@ -119,6 +119,11 @@ ALLOWED = [
     # What no number hangs on.
     ("name: Main", "name: The main meter\n        serial: '7'\n        calibration_due: 2027-01-01"),
     ("factor_set: GRID", "factor_set: GRID\n            note: see the contract"),
+    ("reconciles_with: coal", "reconciles_with: [coal, gas]"),
+    (
+        "beltscale/coal:\n        facts:\n          - {",
+        "beltscale/coal:\n        facts:\n          - {metering_point: use, ",
+    ),
     ("{name: Hall, type: building}", "{name: Hall, type: building, floor_area_m2: 100}"),
     # Ending.
     ("name: Main", "name: Main\n        ended: 2026-01-01"),
@@ -169,6 +174,7 @@ TOUCHED: list[tuple[tuple[str, str], dict[DeviceKey, datetime]]] = [
     # What no number hangs on.
     (("name: Main", "name: The main meter"), {}),
     (("factor_set: GRID", "factor_set: GRID\n            note: see the contract"), {}),
+    (("reconciles_with: coal", "reconciles_with: [coal, gas]"), {}),
 ]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import re
 from datetime import timedelta
 from html.parser import HTMLParser
@@ -97,21 +96,34 @@ async def test_the_board_shows_what_is_known_and_what_is_not(web: httpx.AsyncCli
     assert "bad_topic: capital letters" in text
 
 
+@pytest.mark.parametrize(
+    ("stack_kg", "stated", "words", "outside"),
+    [
+        (105.0, 3.0, "+2.5 % now, +5.0 % over 24 h, within ± 6.6 %", "0.0"),
+        (120.0, 3.0, "+2.5 % now, +20.0 % over 24 h, outside the tolerance of ± 6.9 %", "1.0"),
+        (120.0, None, "+2.5 % now, +20.0 % over 24 h", "0.0"),
+    ],
+)
 async def test_the_measured_route_is_set_against_the_calculated_one(
-    web: httpx.AsyncClient, seed: Seed
+    web: httpx.AsyncClient, seed: Seed, stack_kg: float, stated: float | None, words: str, outside: str
 ) -> None:
     seed.site("plant")
+    ids = []
     for name, rate, in_total in (("coal", 200.0, True), ("stack", 205.0, False)):
         device = seed.device("plant", "meter", name)
-        seed.live(seed.source("plant", name, [device], in_total=in_total), device, seed.now(), rate)
-    facts = [
-        {"from": "2020-01-01T00:00:00Z", "reconciles_with": "coal"},
-        {"from": "2024-01-01T00:00:00Z", "note": "a fact not named stays as it was"},
-        {"from": "2099-01-01T00:00:00Z", "reconciles_with": None},
-    ]
-    document = {"version": 1, "sites": {"plant": {"sources": {"stack": {"facts": facts}}}}}
-    seed.put("registry_version", document=json.dumps(document), sha256=b"")
-    assert "against coal: +2.5 % now, — over 0 h" in Page((await web.get("/board")).text).text
+        ids.append(seed.source("plant", name, [device], in_total=in_total))
+        seed.live(ids[-1], device, seed.now(), rate)
+    coal, stack = ids
+    seed.put("route_period", source_id=stack, valid_from="2020-01-01T00:00:00Z", other_ids=[coal])
+    now = seed.now().replace(minute=0, second=0, microsecond=0)
+    for back in range(1, 25):
+        for of, kg, factor_pct in ((coal, 100.0, 5.0), (stack, stack_kg, 0.0)):
+            columns = {"activity_uncertainty_pct": stated, "factor_uncertainty_pct": factor_pct}
+            seed.emission_hour(of, now - timedelta(hours=back), kg, in_total=of == coal, **columns)
+    text = Page((await web.get("/board")).text).text
+    assert f"against coal: {words} " in text
+    assert ("tolerance" in text) == (outside == "1.0")
+    assert f"carbonflow_routes_outside {outside}" in (await web.get("/metrics")).text
 
 
 async def test_unknown_is_a_dash_and_never_zero(web: httpx.AsyncClient, seed: Seed) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -10,13 +11,14 @@ import pytest
 from services.analytics.web.reader import Snapshot
 from services.analytics.web.summary import Board, build
 from services.store import board_rows as rows
+from services.store.routes import RouteRow
 
 NOW = datetime(2026, 11, 22, 4, 0, tzinfo=UTC)
 """Noon in Shanghai: the local day is 12 hours old."""
 MIDNIGHT = NOW - timedelta(hours=12)
 
 
-def source(name: str, in_total: bool = True, reconciles_with: str | None = None) -> rows.SourceRow:
+def source(name: str, in_total: bool = True) -> rows.SourceRow:
     return rows.SourceRow(
         site="campus",
         source=name,
@@ -26,7 +28,6 @@ def source(name: str, in_total: bool = True, reconciles_with: str | None = None)
         carrier="gas",
         area=None,
         in_total=in_total,
-        reconciles_with=reconciles_with,
     )
 
 
@@ -83,6 +84,7 @@ def board(
     live: list[rows.LiveRow] | None = None,
     hours: list[rows.SourceHourRow] | None = None,
     carriers: list[rows.CarrierHourRow] | None = None,
+    routes: Sequence[RouteRow] = (),
 ) -> Board:
     return build(
         Snapshot(
@@ -99,6 +101,7 @@ def board(
             letters=[],
             backlog=rows.BacklogRow(backlog=0, oldest_written_at=None, lag_s=0.0),
             received_per_s=None,
+            routes=routes,
         )
     )
 
@@ -191,36 +194,29 @@ def test_the_last_24_hours_end_with_the_running_one() -> None:
     assert [each.begin for each in card.emission_hours if each.running] == [NOW]
 
 
-def test_two_routes_of_one_emission_are_compared_over_hours_that_both_know() -> None:
-    begin = NOW - timedelta(hours=24)
-    hours = [hour("coal", begin + timedelta(hours=k), 100.0) for k in range(24)]
-    hours += [
-        hour("stack", begin + timedelta(hours=k), None if k == 3 else 102.0, in_total=False)
-        for k in range(20)
-    ]
-    # The running hour is left out: the two routes cover different parts of it.
-    hours += [hour("coal", NOW, 1.0), hour("stack", NOW, 50.0, in_total=False)]
-    found = board(
-        [source("coal"), source("stack", in_total=False, reconciles_with="coal")],
-        [rate("coal", 200.0), rate("stack", 190.0, in_total=False)],
-        hours,
+def test_a_source_has_its_other_route_beside_it() -> None:
+    route = RouteRow(
+        site="campus",
+        source="stack",
+        others="coal",
+        source_co2_kg_per_h=190.0,
+        other_co2_kg_per_h=200.0,
+        difference_pct=-5.0,
+        tolerance_pct=None,
+        verdict=None,
+        in_total="coal",
+        age_s=1.0,
+        day_known_hours=24,
+        day_source_co2_kg=1.0,
+        day_other_co2_kg=1.0,
+        day_difference_pct=0.0,
+        day_tolerance_pct=None,
+        day_verdict=None,
     )
-    lines = {line.source.source: line.comparison for line in found.cards[0].lines}
-    assert lines["coal"] is None
-    assert lines["stack"] is not None
-    assert lines["stack"].now_pct == pytest.approx(-5.0)
-    assert lines["stack"].day_pct == pytest.approx(2.0)
-    assert lines["stack"].hours == 19
-
-
-@pytest.mark.parametrize("live", [[], [rate("coal", 0.0), rate("stack", 1.0, in_total=False)]])
-def test_nothing_to_compare_with_is_unknown(live: list[rows.LiveRow]) -> None:
-    found = board([source("coal"), source("stack", in_total=False, reconciles_with="coal")], live)
-    comparison = found.cards[0].lines[1].comparison
-    assert comparison is not None
-    assert comparison.now_pct is None
-    assert comparison.day_pct is None
-    assert comparison.hours == 0
+    elsewhere = route.model_copy(update={"site": "other", "source": "coal"})
+    found = board([source("coal"), source("stack", in_total=False)], routes=[route, elsewhere])
+    lines = {line.source.source: line.route for line in found.cards[0].lines}
+    assert lines == {"coal": None, "stack": route}
 
 
 def uncertain(name: str, begin: datetime, co2_kg: float, activity: float | None) -> rows.SourceHourRow:

@@ -37,6 +37,10 @@ class BoardMetrics:
         self._unknown = gauge(
             "sources_unknown", "Sources that count in a total and whose rate is unknown now"
         )
+        self._routes = gauge(
+            "routes_outside",
+            "Pairs of routes of the same carbon that differ by more than their tolerance over a day",
+        )
         self._letters = gauge(
             "dead_letters_outstanding", "Dead letters neither replayed nor accepted", "reason"
         )
@@ -54,6 +58,7 @@ class BoardMetrics:
         self._offline.set(sum(each.offline for each in seen.device_counts))
         self._unassigned.set(sum(each.unassigned for each in seen.device_counts))
         self._unknown.set(sum(each.in_total and each.co2_kg_per_h is None for each in seen.live))
+        self._routes.set(sum(each.day_verdict == "outside" for each in seen.routes))
         for outcome in OUTCOMES:
             self._accounted.labels(outcome).set(sum(getattr(each, outcome) for each in seen.totals))
         outstanding = dict.fromkeys((*REASONS, OTHER), 0)
@@ -73,6 +78,7 @@ class BoardMetrics:
             self._offline,
             self._unassigned,
             self._unknown,
+            self._routes,
         ):
             each.set(float("nan"))
         self._letters.clear()

@@ -99,7 +99,12 @@ def environment() -> Environment:
         difference=text.difference_text,
     )
     templates.globals.update(
-        DASH=text.DASH, UNCERTAINTY=text.UNCERTAINTY, WIDTH=WIDTH, HEIGHT=HEIGHT, COLOURS=COLOURS
+        DASH=text.DASH,
+        UNCERTAINTY=text.UNCERTAINTY,
+        TOLERANCE=text.TOLERANCE,
+        WIDTH=WIDTH,
+        HEIGHT=HEIGHT,
+        COLOURS=COLOURS,
     )
     return templates
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -12,6 +12,7 @@ import psycopg
 from services.analytics.web.rate import RateMeter
 from services.store import board, board_rows
 from services.store.pool import Connection, Pool
+from services.store.routes import RouteRow, routes_live
 
 Clock = Callable[[], datetime]
 
@@ -44,6 +45,7 @@ class Snapshot:
     backlog: board_rows.BacklogRow
     received_per_s: float | None
     """Readings received per second lately; None until two looks are far enough apart."""
+    routes: Sequence[RouteRow] = ()
 
 
 class BoardReader:
@@ -104,4 +106,5 @@ class BoardReader:
             letters=await board.newest_dead_letters(connection, LETTERS_LISTED),
             backlog=await board.ledger_backlog(connection),
             received_per_s=self._rate.add(now, sum(each.received for each in totals)),
+            routes=await routes_live(connection),
         )

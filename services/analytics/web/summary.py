@@ -20,6 +20,7 @@ from services.store.board_rows import (
     SourceHourRow,
     SourceRow,
 )
+from services.store.routes import RouteRow
 
 HOURS = 24
 ELECTRICITY = "electricity"
@@ -72,18 +73,6 @@ class Hour:
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
-    """How much more, in per cent, a source has than the other route of the same emission."""
-
-    other: str
-    now_pct: float | None
-    day_pct: float | None
-    """Over those of the last 24 full hours in which both are known."""
-    hours: int
-    """How many these are."""
-
-
-@dataclass(frozen=True, slots=True)
 class SourceLine:
     """A source in the site's table."""
 
@@ -92,8 +81,8 @@ class SourceLine:
     today: Today
     factor_outdated: bool
     """The factor's data year is over: a newer factor will restate the numbers."""
-    comparison: Comparison | None
-    """With the other route of the same emission, where the registry names one."""
+    route: RouteRow | None
+    """Beside the other route of the same emission, where the registry names one."""
     other_basis: LiveRow | None
     """Of electricity counted by place and by market: the one that is in no total."""
 
@@ -179,7 +168,7 @@ def _card(snapshot: Snapshot, site: SiteRow) -> SiteCard:
         co2_today=_co2_today([each for each in emissions if each.in_total], counted, midnight, now),
         energy_today=_sum_today(_by_carrier(energy), [carrier for carrier, _ in carriers], midnight, now),
         carriers_today=carriers,
-        lines=_lines(sources, live, emissions, midnight, now),
+        lines=_lines(sources, live, emissions, _routes(snapshot, site.site), midnight, now),
         emission_hours=_hours(_by_source(each for each in emissions if each.in_total), now, zone),
         power_hours=_hours(_by_carrier(each for each in energy if each.carrier == ELECTRICITY), now, zone),
         devices=_devices_of(snapshot, site.site),
@@ -271,6 +260,7 @@ def _lines(
     sources: Sequence[SourceRow],
     live: Sequence[LiveRow],
     emissions: Sequence[SourceHourRow],
+    routes: Mapping[str, RouteRow],
     midnight: datetime,
     now: datetime,
 ) -> tuple[SourceLine, ...]:
@@ -286,7 +276,7 @@ def _lines(
             live=rates.get(source.source),
             today=_co2_today(hours[source.source], [source.source], midnight, now),
             factor_outdated=_is_outdated(rates.get(source.source), now),
-            comparison=_compare(source, rates, hours, now),
+            route=routes.get(source.source),
             other_basis=_other_basis(source.source, rates, live),
         )
         for source in ordered
@@ -297,35 +287,8 @@ def _other_basis(source: str, rates: Mapping[str, LiveRow], live: Sequence[LiveR
     return next((row for row in live if row.source == source and row is not rates[source]), None)
 
 
-def _compare(
-    source: SourceRow,
-    rates: Mapping[str, LiveRow],
-    hours: Mapping[str, Sequence[SourceHourRow]],
-    now: datetime,
-) -> Comparison | None:
-    if source.reconciles_with is None:
-        return None
-    mine, others = (
-        {row.hour: row.co2_kg for row in hours.get(name, ()) if now - 25 * HOUR <= row.hour <= now - HOUR}
-        for name in (source.source, source.reconciles_with)
-    )
-    both = [
-        (kg, others[hour]) for hour, kg in mine.items() if kg is not None and others.get(hour) is not None
-    ]
-    rate, other_rate = (
-        row.co2_kg_per_h if (row := rates.get(name)) else None
-        for name in (source.source, source.reconciles_with)
-    )
-    return Comparison(
-        other=source.reconciles_with,
-        now_pct=_more_pct(rate, other_rate),
-        day_pct=_more_pct(sum(kg for kg, _ in both), sum(kg or 0.0 for _, kg in both)),
-        hours=len(both),
-    )
-
-
-def _more_pct(amount: float | None, other: float | None) -> float | None:
-    return None if amount is None or not other else 100 * (amount / other - 1)
+def _routes(snapshot: Snapshot, site: str) -> dict[str, RouteRow]:
+    return {each.source: each for each in snapshot.routes if each.site == site}
 
 
 def _is_outdated(row: LiveRow | None, now: datetime) -> bool:

@@ -10,6 +10,9 @@ DASH: Final = "—"
 UNCERTAINTY: Final = "95 % interval, by what the registry says of meters and factors (IPCC approach 1)"
 """What an uncertainty on the board is."""
 
+TOLERANCE: Final = "by the uncertainties of both routes together, 95 %"
+"""What the tolerance between two routes is."""
+
 _DIGITS: Final = 3
 """Significant digits shown of what is smaller than 100; the exact value is in the API."""
 _AGES: Final = ((86_400.0, "d"), (3_600.0, "h"), (60.0, "min"))

@@ -94,8 +94,8 @@ def _references(
     for name, method in _METHOD_OF_FACT.items():
         if getattr(entry, name) is not None and source.method != method:
             yield Problem((*place, name), f"has no effect on {source.method}, only on {method}: remove it.")
-    if entry.reconciles_with is not None:
-        yield from _reconciled(scope, source_id, entry.reconciles_with, (*place, "reconciles_with"))
+    for index, other in enumerate(entry.reconciles_with or ()):
+        yield from _reconciled(scope, source_id, other, (*place, "reconciles_with", index))
     yield from _factor_names(scope, source, entry, place)
 
 

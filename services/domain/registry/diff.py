@@ -22,8 +22,8 @@ Computed: TypeAlias = Mapping[DeviceKey, datetime]
 BEGINNING: Final = datetime(1970, 1, 1, tzinfo=UTC)
 """Before any reading: for changes that concern all of them."""
 
-_NO_NUMBER: Final = frozenset({"note"})
-"""Facts no number hangs on."""
+_NO_NUMBER: Final = frozenset({"note", "reconciles_with", "metering_point"})
+"""Facts no number hangs on, only what is said of it and whether a registry is accepted."""
 
 
 @dataclass(frozen=True, slots=True)

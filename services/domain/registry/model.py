@@ -10,7 +10,7 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Annotated, Literal, TypeVar
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from services.domain.registry.stack import StackRules
 
@@ -19,6 +19,14 @@ DeviceRef = Annotated[
     str, StringConstraints(pattern=r"^(meter|flowmeter|cems|beltscale)/[a-z0-9][a-z0-9_-]{0,62}$")
 ]
 """A device within its site, as in its topic: `kind/id`."""
+
+
+def _listed(value: object) -> object:
+    """One name may stand without the brackets of a list."""
+    return (value,) if isinstance(value, str) else value
+
+
+Ids = Annotated[tuple[Id, ...], BeforeValidator(_listed)]
 Positive = Annotated[float, Field(gt=0)]
 Percent = Annotated[float, Field(ge=0, le=100)]
 BelowAll = Annotated[float, Field(ge=0, lt=100)]
@@ -89,6 +97,9 @@ class DeviceFacts(Strict):
         "energy_import_kwh of a meter and mass_t of a belt scale where not named",
     )
     submeter_of: DeviceRef | None = Field(None, description="main meter that already contains this one")
+    metering_point: Literal["delivery", "use"] | None = Field(
+        None, description="whether fuel passes it when it comes (a truck scale) or when it is used"
+    )
     registers: dict[str, Register] | None = None
     multiplier: Positive | None = Field(None, description="CT x PT ratio the device does not apply itself")
     rated_power_kw: Positive | None = Field(None, description="a register step above it is not booked")
@@ -286,7 +297,10 @@ class SourceFacts(Strict):
     )
     uncertainty: Uncertainties | None = None
     in_total: bool | None = Field(None, description="whether its tonnes count; false beside what counts them")
-    reconciles_with: Id | None = Field(None, description="the source that is the same carbon's other route")
+    reconciles_with: Ids | None = Field(
+        None,
+        description="the source, or sources together, that are the same carbon's other route; [] is none",
+    )
     note: str | None = None
 
 

@@ -210,7 +210,8 @@ def _shown(value: object) -> str:
 
 
 def _is_reference(place: Place) -> bool:
-    return "devices" in place[3:] or place[-1] in {"device", "submeter_of", "area", "reconciles_with"}
+    named = {"device", "submeter_of", "area"}
+    return "devices" in place[3:] or "reconciles_with" in place or place[-1] in named
 
 
 def _bad_id(place: Place, value: object) -> str:

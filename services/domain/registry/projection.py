@@ -56,7 +56,7 @@ def device_periods(registry: Registry) -> Iterator[DevicePeriod]:
             end = earlier(device.ended, site.ended)
             known = [(at, facts_at(device.facts, at)) for at in begins(device.facts)]
             values = [(at, (facts.area, facts.interval_s)) for at, facts in known if facts is not None]
-            for begin, stop, (area, interval_s) in _periods(values, end):
+            for begin, stop, (area, interval_s) in periods_of(values, end):
                 yield DevicePeriod(device_key(site_id, ref), begin, stop, area, interval_s)
 
 
@@ -65,7 +65,7 @@ def source_periods(registry: Registry) -> Iterator[SourcePeriod]:
     for site_id, site in registry.sites.items():
         for source_id, source in site.sources.items():
             end = earlier(source.ended, site.ended)
-            for begin, stop, values in _periods(_source_values(source, site_id), end):
+            for begin, stop, values in periods_of(_source_values(source, site_id), end):
                 yield SourcePeriod(site_id, source_id, begin, stop, *values)
 
 
@@ -97,7 +97,7 @@ def earlier(one: datetime | None, other: datetime | None) -> datetime | None:
 V = TypeVar("V")
 
 
-def _periods(
+def periods_of(
     values: list[tuple[datetime, V]], end: datetime | None
 ) -> Iterator[tuple[datetime, datetime | None, V]]:
     """Periods of equal value from the values that begin at given instants, in order, until the end."""

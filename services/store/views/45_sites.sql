@@ -23,14 +23,13 @@ COMMENT ON COLUMN api.areas.name IS 'Name, as the registry writes it.';
 COMMENT ON COLUMN api.areas.type IS 'building, plant, floor or unit.';
 COMMENT ON COLUMN api.areas.floor_area_m2 IS 'Floor area; NULL where not given.';
 
--- `reconciles_with` is in no projection: it changes no number, so it is read from the document itself.
 CREATE VIEW api.sources AS
 SELECT s.site, s.source, s.name, s.scope, s.method, s.carrier, p.area, p.in_total,
-    (SELECT fact ->> 'reconciles_with'
-     FROM json_array_elements((SELECT r.document FROM core.registry_version r ORDER BY r.version_id DESC LIMIT 1)
-         #> ARRAY['sites', s.site, 'sources', s.source, 'facts']) AS fact
-     WHERE (fact -> 'reconciles_with') IS NOT NULL AND (fact ->> 'from')::timestamptz <= now()
-     ORDER BY (fact ->> 'from')::timestamptz DESC LIMIT 1) AS reconciles_with
+    (SELECT string_agg(o.source, ', ' ORDER BY member.number)
+     FROM core.route_period r
+     CROSS JOIN LATERAL unnest(r.other_ids) WITH ORDINALITY AS member (source_id, number)
+     JOIN core.source o ON o.source_id = member.source_id
+     WHERE r.source_id = s.source_id AND r.valid_from <= now() AND now() < r.valid_to) AS reconciles_with
 FROM core.source s
 JOIN core.source_period p ON p.source_id = s.source_id AND p.valid_from <= now() AND now() < p.valid_to
 WHERE s.ended_at IS NULL OR s.ended_at > now();
@@ -44,4 +43,4 @@ COMMENT ON COLUMN api.sources.method IS 'fuel, electricity, heat, cems or mass_b
 COMMENT ON COLUMN api.sources.carrier IS 'Fuel or energy carrier.';
 COMMENT ON COLUMN api.sources.area IS 'Area id.';
 COMMENT ON COLUMN api.sources.in_total IS 'Whether its rows count in a total.';
-COMMENT ON COLUMN api.sources.reconciles_with IS 'Source of the same site that is the same emission by another route.';
+COMMENT ON COLUMN api.sources.reconciles_with IS 'Sources of the same site, with commas between, that are together the same emission by another route.';
