@@ -87,7 +87,13 @@ _DEVICE_FACTS: Final[dict[str, dict[str, Any]]] = {
         "base_state": "20C",
         "rated_flow": 2000,
     },
-    "beltscale": {"carrier": "bituminous_coal", "energy_quantity": "mass_t", "rated_flow": 200},
+    # A site has several, each of which weighs its own.
+    "beltscale": {
+        "carrier": "bituminous_coal",
+        "energy_quantity": "mass_t",
+        "rated_flow": 200,
+        "metering_point": "use",
+    },
     "cems": {"analyser": "dry", "duct_area_m2": 20.0, "gauges": "instant"},
 }
 _SOURCES: Final[dict[str, tuple[dict[str, Any], dict[str, Any]]]] = {
