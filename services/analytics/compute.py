@@ -22,13 +22,12 @@ from services.domain.quantities import Kind
 from services.domain.reading import DeviceKey
 from services.store.findings import write_findings
 from services.store.ledger import neighbours
+from services.store.ledger_raw import RawReadings, read_readings
 from services.store.ledger_readings import (
-    RawReadings,
     Stretch,
     backed_up,
     first_after,
     last_before,
-    read_readings,
     registers_sent,
 )
 from services.store.ledger_rows import (
@@ -138,7 +137,7 @@ class Computation:
             raw = await self._read(connection, kind, {key: everything[key] for key in keys}, near)
             count += len(raw.time)
             batches.append(self._batch(kind, keys, raw))
-            self._note_received(raw)
+            self._note_received(batches[-1])
         draft = measure(self._known.plan, batches, everything, sources)
         stored = await stack_hours.histories(connection, draft, self._known.sources, self._known.ids)
         rows = complete(draft, stored)
@@ -184,16 +183,17 @@ class Computation:
             earlier = await backed_up(connection, kind, of_device, ledger.REPEAT_READINGS)
             again = ledger.disjoint(Window(to_us(each.begin), to_us(each.end)) for each in earlier)
             stretches += [self._known.stretch(key, each) for each in again]
-        return await read_readings(connection, kind, stretches)
+        return await read_readings(connection, kind, stretches, self._known.sent)
 
     def _batch(self, kind: Kind, keys: list[DeviceKey], raw: RawReadings) -> Readings:
         index = {self._known.ids[key]: number for number, key in enumerate(keys) if key in self._known.ids}
-        known, inverse = np.unique(raw.device_id, return_inverse=True)
-        device = np.array([index[device_id] for device_id in known.tolist()], np.int64)[inverse]
+        # Ids are given one after the other: a table of them is small, and looking into it is quick.
+        table = np.zeros(max(index, default=0) + 1, np.int64)
+        table[list(index)] = list(index.values())
         return make_readings(
             kind,
             keys,
-            device,
+            table[raw.device_id],
             raw.time,
             raw.values,
             raw.status,
@@ -235,9 +235,11 @@ class Computation:
             ),
         ]
 
-    def _note_received(self, raw: RawReadings) -> None:
-        device_ids, inverse = np.unique(raw.device_id, return_inverse=True)
-        newest = np.zeros(len(device_ids), np.int64)
-        np.maximum.at(newest, inverse, raw.received_at)
-        for device_id, at in zip(device_ids.tolist(), newest.tolist(), strict=True):
+    def _note_received(self, readings: Readings) -> None:
+        if readings.received is None or not len(readings):
+            return
+        first = np.flatnonzero(np.diff(readings.device, prepend=-1))
+        newest = np.maximum.reduceat(readings.received, first)
+        for device, at in zip(readings.device[first].tolist(), newest.tolist(), strict=True):
+            device_id = self._known.ids[readings.devices[device]]
             self.received[device_id] = max(at, self.received.get(device_id, at))

@@ -22,6 +22,7 @@ from services.domain.registry.model import Registry
 from services.store.devices import find_devices
 from services.store.factors import load_factors
 from services.store.ledger import Versions, device_keys, versions
+from services.store.ledger_raw import Sent
 from services.store.ledger_readings import Stretch
 from services.store.ledger_rows import Span
 from services.store.pool import Connection
@@ -37,6 +38,7 @@ class Known:
         self.stacks = stack_hours.JudgedSources()
         self.ids: dict[DeviceKey, int] = {}
         self.keys: dict[int, DeviceKey] = {}
+        self.sent = Sent()
         self._groups = Groups(())
         self._buckets: dict[int, int] = {}
         self.recipes = Recipes(self.plan)

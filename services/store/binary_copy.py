@@ -19,7 +19,7 @@ HEADER: Final = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 TRAILER: Final = b"\xff\xff"
 """What stands after the last row."""
 
-_EPOCH_US: Final = 946_684_800_000_000
+EPOCH_US: Final = 946_684_800_000_000
 """2000-01-01T00:00:00Z, from which PostgreSQL counts, in microseconds since 1970."""
 _NULL: Final = -1
 _INTEGER_OID: Final = 23  # pg_type
@@ -44,7 +44,7 @@ def floats(values: npt.NDArray[np.float64]) -> Column:
 
 def instants(times_us: npt.NDArray[np.int64]) -> Column:
     """A column of timestamptz from microseconds since 1970."""
-    return Column((times_us - _EPOCH_US).astype(">i8"))
+    return Column((times_us - EPOCH_US).astype(">i8"))
 
 
 def text(word: str | None, rows: int) -> Column:

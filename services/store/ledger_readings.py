@@ -1,23 +1,17 @@
-"""The readings that the ledger computes from: kind by kind, by stretches of devices' time."""
+"""What there is of readings in stretches of devices' time: how many, from when, of which registers."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
-import numpy as np
-import numpy.typing as npt
 from psycopg import sql
 
-from services.domain.arrays import FloatArray
-from services.domain.quantities import NAMES, QUANTITIES, Kind
+from services.domain.quantities import QUANTITIES, Kind
 from services.store.pool import Connection
 from services.store.schema import reading_table
-
-_SECOND_US: Final = 1_000_000
-_ROWS_AT_ONCE: Final = 20_000
 
 
 class Stretch(NamedTuple):
@@ -28,34 +22,15 @@ class Stretch(NamedTuple):
     end: datetime
 
 
-class RawReadings(NamedTuple):
-    """Stored readings of one kind as columns, in any order. Times in microseconds since 1970, NaN where not
-    sent."""
-
-    device_id: npt.NDArray[np.int64]
-    time: npt.NDArray[np.int64]
-    received_at: npt.NDArray[np.int64]
-    status: npt.NDArray[np.int64]
-    quantity_status: Sequence[str | None]
-    seq: FloatArray
-    """NaN where not sent; numbers above 2^53 are not exact."""
-    values: Mapping[str, FloatArray]
-
-
 class _Statements:
     """The statements of one kind, from its definition."""
 
     def __init__(self, kind: Kind) -> None:
         table = sql.Identifier(*reading_table(kind).split("."))
-        values = [
-            sql.SQL("r.{}::integer::float8" if each.boolean else "r.{}").format(sql.Identifier(each.name))
-            for each in QUANTITIES[kind]
-        ]
         self.registers = tuple(each for each in QUANTITIES[kind] if each.register)
         sent = [
             sql.SQL("bool_or(r.{} IS NOT NULL)").format(sql.Identifier(each.name)) for each in self.registers
         ]
-        self.read = sql.SQL(_READ).format(table=table, values=sql.SQL(", ").join(values))
         self.sent = sql.SQL(_SENT).format(table=table, sent=sql.SQL(", ").join(sent)) if sent else None
         self.count = sql.SQL(_COUNT).format(table=table)
         self.extent = sql.SQL(_EXTENT).format(table=table)
@@ -63,20 +38,6 @@ class _Statements:
         self.first_after = sql.SQL(_FIRST_AFTER).format(table=table)
         self.earlier = sql.SQL(_EARLIER).format(table=table)
 
-
-# OFFSET 0 holds the planner to a look at the key for each stretch, in its own chunks alone.
-_READ: Final = """
-SELECT r.device_id, date_part('epoch', r.time), date_part('epoch', r.received_at), r.status,
-    r.quantity_status::text, r.seq::float8, {values}
-FROM unnest(%(device_ids)b::integer[], %(begins)b::timestamptz[], %(ends)b::timestamptz[])
-    AS wanted (device_id, begins, ends)
-CROSS JOIN LATERAL (
-    SELECT * FROM {table} r
-    WHERE r.device_id = wanted.device_id AND r.time >= wanted.begins AND r.time < wanted.ends
-        AND r.time >= %(low)s AND r.time < %(high)s
-    OFFSET 0
-) AS r
-"""
 
 _COUNT: Final = """
 SELECT wanted.device_id, sum(found.readings)::bigint
@@ -217,51 +178,6 @@ async def backed_up(
     return [
         each._replace(begin=earlier.get(number, each.begin)) for number, each in enumerate(stretches, start=1)
     ]
-
-
-async def read_readings(connection: Connection, kind: Kind, stretches: Collection[Stretch]) -> RawReadings:
-    """All readings of the stretches, which must not overlap within a device."""
-    if not stretches:
-        return _raw(kind, [])
-    parameters = {**columns(stretches), **bounds(stretches)}
-    blocks: list[RawReadings] = []
-    async with connection.cursor(binary=True) as cursor:
-        await cursor.execute(_STATEMENTS[kind].read, parameters)
-        # As rows of Python's own numbers they take ten times the space of their columns.
-        while rows := await cursor.fetchmany(_ROWS_AT_ONCE):
-            blocks.append(_raw(kind, rows))
-    return _joined(blocks) if blocks else _raw(kind, [])
-
-
-def _raw(kind: Kind, rows: Sequence[tuple[Any, ...]]) -> RawReadings:
-    columns: list[Sequence[Any]] = list(zip(*rows, strict=True)) or [()] * (6 + len(NAMES[kind]))
-    device_id, time, received_at, status, quantity_status, seq, *values = columns
-    return RawReadings(
-        np.array(device_id, np.int64),
-        _microseconds(time),
-        _microseconds(received_at),
-        np.array(status, np.int64),
-        quantity_status,
-        np.array(seq, np.float64),
-        {name: np.array(column, np.float64) for name, column in zip(NAMES[kind], values, strict=True)},
-    )
-
-
-def _joined(blocks: Sequence[RawReadings]) -> RawReadings:
-    return RawReadings(
-        np.concatenate([each.device_id for each in blocks]),
-        np.concatenate([each.time for each in blocks]),
-        np.concatenate([each.received_at for each in blocks]),
-        np.concatenate([each.status for each in blocks]),
-        [status for each in blocks for status in each.quantity_status],
-        np.concatenate([each.seq for each in blocks]),
-        {name: np.concatenate([each.values[name] for each in blocks]) for name in blocks[0].values},
-    )
-
-
-def _microseconds(seconds: Sequence[float]) -> npt.NDArray[np.int64]:
-    """Exact until the year 2106, where a double of seconds no longer holds every microsecond."""
-    return np.rint(np.array(seconds, np.float64) * _SECOND_US).astype(np.int64)
 
 
 def columns(stretches: Iterable[Stretch]) -> dict[str, list[Any]]:

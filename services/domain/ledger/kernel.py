@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
-from typing import NamedTuple, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -29,6 +29,10 @@ from services.domain.reading import DeviceKey
 from services.domain.substitution import History
 
 Of = TypeVar("Of", Conversion, EnergyUse)
+
+
+_TRACK_READINGS: Final = 100_000
+"""At once: a column of them is less than a megabyte."""
 
 
 class Ledger(NamedTuple):
@@ -111,11 +115,17 @@ def complete(draft: Draft, stored: Mapping[ItemKey, History] = MappingProxyType(
 
 
 def _portions(readings: Readings) -> Iterator[Readings]:
-    """The readings by as many devices as a track has room for."""
-    for first in range(0, len(readings.devices), MAX_DEVICES):
-        devices = readings.devices[first : first + MAX_DEVICES]
-        portion = readings.where((readings.device >= first) & (readings.device < first + len(devices)))
-        yield replace(portion, devices=devices, device=portion.device - first)
+    """The readings by as many devices as a track has room for, and about as many readings as the processor
+    keeps at hand."""
+    count = len(readings.devices)
+    begins = np.searchsorted(readings.device, np.arange(count + 1))
+    first = 0
+    while first < count:
+        last = int(np.searchsorted(begins, begins[first] + _TRACK_READINGS, "right")) - 1
+        last = min(max(last, first + 1), first + MAX_DEVICES, count)
+        portion = readings.where(slice(int(begins[first]), int(begins[last])))
+        yield replace(portion, devices=readings.devices[first:last], device=portion.device - first)
+        first = last
 
 
 def _parts(shapes: Shapes, plan: Plan) -> tuple[list[EnergyPart], list[Part]]:

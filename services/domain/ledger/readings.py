@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from enum import IntEnum
+from types import MappingProxyType
 from typing import Final, TypeAlias
 
 import numpy as np
@@ -73,17 +74,18 @@ class Readings:
     def __len__(self) -> int:
         return len(self.time)
 
-    def where(self, kept: BoolArray) -> Readings:
+    def where(self, kept: BoolArray | slice) -> Readings:
         """Only the readings that are `kept`."""
-        columns = {name: Column(c.value[kept], c.state[kept]) for name, c in self.columns.items()}
-        return Readings(
-            self.kind,
-            self.devices,
-            self.device[kept],
-            self.time[kept],
-            columns,
-            None if self.seq is None else self.seq[kept],
-            None if self.received is None else self.received[kept],
+        # Columns may be one and the same, as those of quantities that nobody sent are.
+        columns = {id(each): each for each in self.columns.values()}
+        of_kept = {number: Column(each.value[kept], each.state[kept]) for number, each in columns.items()}
+        return replace(
+            self,
+            device=self.device[kept],
+            time=self.time[kept],
+            columns={name: of_kept[id(each)] for name, each in self.columns.items()},
+            seq=None if self.seq is None else self.seq[kept],
+            received=None if self.received is None else self.received[kept],
         )
 
     def repeats(self) -> BoolArray:
@@ -106,31 +108,26 @@ def make_readings(
     time: IntArray,
     values: Mapping[str, FloatArray],
     status: npt.NDArray[np.int64],
-    quantity_status: Sequence[str | None],
+    quantity_status: Mapping[int, str] = MappingProxyType({}),
     seq: FloatArray | None = None,
     received: IntArray | None = None,
 ) -> Readings:
-    """Readings from columns in any order. `device` indexes `devices`; `status`, `quantity_status`, `seq` and
-    `received` are as stored.
+    """Readings from columns in any order. `device` indexes `devices`; `status`, `seq` and `received` are as
+    stored; so is `quantity_status`, by the index of the few readings that have one. A quantity that is not
+    among the `values` was sent by none.
 
     A quantity that is absent has no state, but where `quantity_status` itself names it as not valid.
     """
     names = tuple(devices)
     rank = {key: index for index, key in enumerate(sorted(names))}
     device = np.array([rank[key] for key in names], np.int64)[device] if len(device) else device
-    order = np.lexsort((time, device))
-    words = [
-        (row, json.loads(quantity_status[index])) for row, index in enumerate(order) if quantity_status[index]
-    ]
+    order = by_device(device, time)
     common = _STATE_OF_CODE[status[order]]
-    columns = {}
-    for name in NAMES[kind]:
-        value = np.asarray(values[name], np.float64)[order]
-        state = np.where(np.isnan(value), np.int8(State.ABSENT), common)
-        for row, named in words:
-            if name in named:
-                state[row] = _named_state(Status(named[name]), present=not np.isnan(value[row]))
-        columns[name] = Column(value, state)
+    columns = dict.fromkeys(NAMES[kind], _absent(len(order)))
+    for name, sent in values.items():
+        value = np.asarray(sent, np.float64)[order]
+        columns[name] = Column(value, np.where(np.isnan(value), np.int8(State.ABSENT), common))
+    _name_states(columns, order, quantity_status)
     return Readings(
         kind,
         tuple(sorted(names)),
@@ -140,6 +137,47 @@ def make_readings(
         None if seq is None else seq[order],
         None if received is None else received[order],
     )
+
+
+def by_device(device: IntArray, time: IntArray) -> IntArray:
+    """The order of readings by device, and of each device by time. Readings are stored about as they were
+    measured: then they need to be sorted by device alone, in which numpy is quick for small numbers."""
+    order = np.arange(len(device))
+    if not _ascends(device, time):
+        small = len(device) > 0 and device.max() <= np.iinfo(np.int16).max
+        order = np.argsort(device.astype(np.int16) if small else device, kind="stable")
+        if not _ascends(device[order], time[order]):
+            order = np.lexsort((time, device))
+    return order
+
+
+def _ascends(device: IntArray, time: IntArray) -> bool:
+    same = device[1:] == device[:-1]
+    return bool(((device[1:] > device[:-1]) | (same & (time[1:] >= time[:-1]))).all())
+
+
+def _absent(readings: int) -> Column:
+    return Column(np.full(readings, np.nan), np.full(readings, State.ABSENT, np.int8))
+
+
+def _name_states(columns: dict[str, Column], order: IntArray, quantity_status: Mapping[int, str]) -> None:
+    """Put the states that readings gave by quantity into the columns."""
+    if not quantity_status:
+        return
+    place = np.empty(len(order), np.int64)
+    place[order] = np.arange(len(order))
+    kept: set[str] = set()
+    for index, words in quantity_status.items():
+        row = place[index]
+        for name, word in json.loads(words).items():
+            if name not in columns:
+                continue
+            if name not in kept:
+                # Quantities that nobody sent share a column.
+                columns[name] = Column(columns[name].value, columns[name].state.copy())
+                kept.add(name)
+            state = columns[name].state
+            state[row] = _named_state(Status(word), present=not np.isnan(columns[name].value[row]))
 
 
 def _named_state(status: Status, *, present: bool) -> State:
@@ -162,5 +200,5 @@ def readings_of(kind: Kind, devices: Iterable[DeviceKey], readings: Iterable[Rea
         np.array([to_us(row.time) for row in rows], np.int64),
         values,
         np.array([row.status for row in rows], np.int64),
-        [row.quantity_status for row in rows],
+        {at: row.quantity_status for at, row in enumerate(rows) if row.quantity_status},
     )
