@@ -9,7 +9,7 @@ import pytest
 
 from services.domain.quantities import Kind
 from services.domain.reading import DeviceKey, Reading
-from tests.ledger.conftest import SINCE, T0, Database, database, reading, site_of
+from tests.ledger.conftest import T0, Database, database, reading, site_of
 
 __all__ = ["database"]
 pytestmark = pytest.mark.anyio

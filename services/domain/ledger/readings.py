@@ -185,8 +185,11 @@ def _named_state(status: Status, *, present: bool) -> State:
     return state if present or state in (State.INVALID, State.STOPPED) else State.ABSENT
 
 
-def readings_of(kind: Kind, devices: Iterable[DeviceKey], readings: Iterable[Reading]) -> Readings:
-    """Readings of `devices` from single ones, in any order."""
+def readings_of(
+    kind: Kind, devices: Iterable[DeviceKey], readings: Iterable[Reading], received: IntArray | None = None
+) -> Readings:
+    """Readings of `devices` from single ones, in any order; when each came, if that is known [us since
+    1970]."""
     names = tuple(devices)
     rank = {key: index for index, key in enumerate(names)}
     rows = list(readings)
@@ -201,4 +204,6 @@ def readings_of(kind: Kind, devices: Iterable[DeviceKey], readings: Iterable[Rea
         values,
         np.array([row.status for row in rows], np.int64),
         {at: row.quantity_status for at, row in enumerate(rows) if row.quantity_status},
+        np.array([row.seq for row in rows], np.float64),
+        received,
     )

@@ -9,9 +9,8 @@ import numpy as np
 
 from services.domain.arrays import FloatArray
 from services.domain.ledger.hours import SECOND_US, IntArray
-from services.domain.ledger.track import Track
 from services.domain.quality.rows import Finding, FindingKind
-from services.domain.quality.runs import Series, findings, of_runs, runs, series
+from services.domain.quality.runs import Series, findings, of_runs, runs
 
 AHEAD_US: Final = 5 * SECOND_US
 """Nothing arrives before it was measured; servers' own clocks agree to well within this."""
@@ -24,18 +23,19 @@ _STEADY_SHARE: Final = 4
 _STEADY_LEAST_US: Final = 2 * SECOND_US
 
 
-def clock_findings(track: Track, received: IntArray) -> Iterator[Finding]:
+def clock_findings(readings: Series, received: IntArray) -> Iterator[Finding]:
     """`received`: when each reading of the track arrived [us since 1970].
 
     What arrives together was kept for a while (an outage, a device that sends in batches): it says nothing of
     the clock. Only readings that arrive as they are stamped, one by one and steadily late, do.
     """
+    track = readings.track
     late_us = received - track.readings.time
     ahead = late_us < -AHEAD_US
     behind = late_us > np.maximum(track.rules.hold_us[track.rule], BEHIND_US)
     if not ahead.any() and not behind.any():
         return
-    of = series(track, late_us / SECOND_US)
+    of = readings.of(late_us / SECOND_US, np.ones(len(late_us), np.bool_))
     yield from _found(of, FindingKind.CLOCK_AHEAD, np.flatnonzero(ahead), AHEAD_READINGS, -AHEAD_US)
     steady = np.zeros(len(late_us), np.bool_)
     interval_us = track.rules.interval_us[track.rule]
@@ -52,7 +52,7 @@ def _found(of: Series, kind: FindingKind, at: IntArray, least: int, bound_us: in
         return []
     strange = np.zeros(len(of.position), np.bool_)
     strange[at] = True
-    bound: FloatArray = np.full(len(of.position), bound_us / SECOND_US)
+    bound: FloatArray = np.full(len(of.track.rules.start), bound_us / SECOND_US)
     if bound_us > 0:
-        bound = np.maximum(bound, of.track.rules.hold_us[of.rule] / SECOND_US)
+        bound = np.maximum(bound, of.track.rules.hold_us / SECOND_US)
     return findings(of.track, kind, of_runs(of, runs(of, strange, least=least), bound))

@@ -15,11 +15,9 @@ from services.domain.ledger.registers import RATED_MARGIN
 from services.domain.ledger.track import Track
 from services.domain.quality.natures import NATURES, Nature, standing_us
 from services.domain.quality.rows import Finding, FindingKind
-from services.domain.quality.runs import Columns, Series, extremes, findings, of_runs, runs, series, slots
+from services.domain.quality.runs import Columns, Series, extremes, findings, of_runs, runs, slots
 from services.domain.quantities import QUANTITIES, Quantity
 
-ZERO_SHARE: Final = 0.02
-"""Of the rating: so far below zero an idle flow meter or belt scale may drift."""
 NEGATIVE_READINGS: Final = 5
 UNRATED_NEGATIVE_READINGS: Final = 30
 """So many negative readings in a row are no drift around zero; without a rating nobody knows how far that
@@ -34,54 +32,56 @@ _BEFORE_AT_LEAST: Final = 4
 _SECOND_US: Final = 1e6
 
 
-def gauge_findings(track: Track) -> Iterator[Finding]:
-    """Of all gauges of the track."""
+def gauge_findings(readings: Series) -> Iterator[Finding]:
+    """Of all gauges of a track; `readings` are all of it."""
+    track = readings.track
     for quantity in QUANTITIES[track.kind]:
         column = track.readings.columns[quantity.name]
         if quantity.register or quantity.boolean or not (column.state == State.VALID).any():
             continue
         nature = NATURES[track.kind][quantity.name]
-        of = gauge_series(track, column)
-        yield from _found(of, quantity, FindingKind.STUCK, _stuck(of, nature))
-        yield from _found(of, quantity, FindingKind.SPIKE, _spikes(of, nature))
+        of = counting(readings, column)
+        step = np.diff(of.value)
+        yield from _found(of, quantity, FindingKind.STUCK, _stuck(of, step, nature))
+        yield from _found(of, quantity, FindingKind.SPIKE, _spikes(of, step, nature))
         yield from _found(of, quantity, FindingKind.NEGATIVE_FLOW, _negative(of, nature))
         yield from _found(of, quantity, FindingKind.ABOVE_RATING, _above(of, nature))
 
 
-def gauge_series(track: Track, column: Column) -> Series:
-    """The readings that say anything of the gauge, and what they say where it counts."""
+def counting(readings: Series, column: Column) -> Series:
+    """The readings that say anything of the quantity, and what they say where it counts."""
     valid = column.state == State.VALID
-    value = column.value if valid.all() else np.where(valid, column.value, np.nan)
-    return series(track, value, column.state != State.ABSENT)
+    if valid.all():
+        return readings.of(column.value, valid)
+    return readings.of(np.where(valid, column.value, np.nan), column.state != State.ABSENT)
 
 
 def _found(of: Series, quantity: Quantity, kind: FindingKind, columns: Columns | None) -> list[Finding]:
     return [] if columns is None else findings(of.track, kind, columns, quantity.code)
 
 
-def _stuck(of: Series, nature: Nature) -> Columns | None:
+def _stuck(of: Series, step: FloatArray, nature: Nature) -> Columns | None:
     if nature.digits is None:
         return None
-    strange = same_as_before(of)
-    strange[1:] &= of.value[1:] != 0.0
-    least_us = standing(of)
-    strange &= least_us > 0
+    strange = unmoved(of, step)
+    strange &= of.value != 0.0
+    least_us = standing(of.track)
     found = runs(of, strange, least_us=least_us)
     found = found.where(shown_finely(of.value[found.last], nature.digits))
     return of_runs(of, found, least_us / _SECOND_US)
 
 
-def same_as_before(of: Series) -> BoolArray:
-    """Which readings show what the one before them showed."""
+def unmoved(of: Series, step: FloatArray) -> BoolArray:
+    """Which readings show what the one just before them showed; `step` is from each to the next."""
     result = np.zeros(len(of.value), np.bool_)
-    result[1:] = of.value[1:] == of.value[:-1]
+    np.equal(step, 0.0, out=result[1:])
+    result &= of.follows
     return result
 
 
-def standing(of: Series) -> IntArray:
-    """How long a value may stand at each reading [us]; 0 where no interval is known."""
-    by_rule = [standing_us(each) for each in of.track.rules.interval_us.tolist()]
-    return np.array(by_rule, np.int64)[of.rule]
+def standing(track: Track) -> IntArray:
+    """How long a value may stand [us], by row of the rules; 0 where no interval is known."""
+    return np.array([standing_us(each) for each in track.rules.interval_us.tolist()], np.int64)
 
 
 def shown_finely(value: FloatArray, digits: int) -> BoolArray:
@@ -96,22 +96,17 @@ def _digits(value: float) -> int:
     return len(mantissa.replace(".", "").strip("0"))
 
 
-def _spikes(of: Series, nature: Nature) -> Columns | None:
-    if nature.jump is None or len(of.value) < 3:
+def _spikes(of: Series, step: FloatArray, nature: Nature) -> Columns | None:
+    if nature.jump is None or len(step) < 2:
         return None
     share, least = nature.jump
-    step = np.diff(of.value)
-    rise, fall = step[:-1], -step[1:]
-    before = of.value[:-2]
-    size = np.minimum(np.abs(rise), np.abs(fall))
-    # Comparisons with NaN are false: what is not known is no spike.
-    strange = (rise * fall > 0.0) & (size > least) & (size > share * np.abs(before))
-    at = np.flatnonzero(strange) + 1
-    at = at[of.follows[at] & of.follows[at + 1]]
+    # What none of these steps reaches is no jump at any level of theirs: few are looked at.
+    lowest = float(np.fmin.reduce(np.abs(of.value)))
+    at = np.flatnonzero(np.abs(step[:-1]) > max(least, share * lowest)) + 1
+    at = at[_jumps(of, step, at, nature.jump) & of.follows[at] & of.follows[at + 1]]
     at = at[slots(of.track, of.position[at]) >= 0]
     at = np.array([each for each in at.tolist() if _stands_out(of, each)], np.int64)
     low, high = extremes(of.value, at - 1, at + 1)
-    level = np.abs(of.value[at - 1])
     return Columns(
         slot=slots(of.track, of.position[at]),
         begin=of.position[at],
@@ -120,7 +115,18 @@ def _spikes(of: Series, nature: Nature) -> Columns | None:
         readings=np.ones(len(at), np.int64),
         low=low,
         high=high,
-        bound=np.maximum(share * level, least),
+        bound=np.maximum(share * np.abs(of.value[at - 1]), least),
+    )
+
+
+def _jumps(of: Series, step: FloatArray, at: IntArray, jump: tuple[float, float]) -> BoolArray:
+    """Which readings are off by more than a jump from both neighbours, to one side."""
+    share, least = jump
+    rise, fall = step[at - 1], -step[at]
+    size = np.minimum(np.abs(rise), np.abs(fall))
+    # Comparisons with NaN are false: what is not known is no spike.
+    return np.asarray(
+        (rise * fall > 0.0) & (size > least) & (size > share * np.abs(of.value[at - 1])), np.bool_
     )
 
 
@@ -138,17 +144,16 @@ def _stands_out(of: Series, at: int) -> bool:
 
 
 def _negative(of: Series, nature: Nature) -> Columns | None:
-    if not nature.flow or not (of.value < 0.0).any():
+    if nature.drift is None or not (of.value < 0.0).any():
         return None
-    rated = rating(of.track, nature)[of.rule]
-    unrated = np.isnan(rated)
-    bound = np.where(unrated, 0.0, -ZERO_SHARE * rated)
-    below = (of.value < bound) & _one_way(of)
-    some = runs(of, below & ~unrated, least=NEGATIVE_READINGS)
-    columns = of_runs(of, some, bound)
+    rated = rating(of.track, nature)
+    bound = np.where(np.isnan(rated), 0.0, -nature.drift * rated)
+    unrated = np.isnan(rated)[of.rule]
+    below = (of.value < bound[of.rule]) & _one_way(of)
+    some = of_runs(of, runs(of, below & ~unrated, least=NEGATIVE_READINGS), bound)
     if not unrated.any():
-        return columns
-    return _both(columns, of_runs(of, runs(of, below & unrated, least=UNRATED_NEGATIVE_READINGS), bound))
+        return some
+    return _both(some, of_runs(of, runs(of, below & unrated, least=UNRATED_NEGATIVE_READINGS), bound))
 
 
 def _one_way(of: Series) -> BoolArray:
@@ -165,10 +170,10 @@ def _above(of: Series, nature: Nature) -> Columns | None:
     if nature.register is None:
         return None
     bound = RATED_MARGIN * rating(of.track, nature)
-    if np.isnan(bound).all():
+    largest = float(np.fmax.reduce(of.value))
+    if not (largest > bound).any():
         return None
-    of_reading = bound[of.rule]
-    return of_runs(of, runs(of, of.value > of_reading, least=ABOVE_READINGS), of_reading)
+    return of_runs(of, runs(of, of.value > bound[of.rule], least=ABOVE_READINGS), bound)
 
 
 def rating(track: Track, nature: Nature) -> FloatArray:

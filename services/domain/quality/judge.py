@@ -10,6 +10,7 @@ from services.domain.quality.frames import frame_findings
 from services.domain.quality.gauges import gauge_findings
 from services.domain.quality.registers import register_findings
 from services.domain.quality.rows import Finding
+from services.domain.quality.runs import all_readings
 from services.domain.quality.silence import gap_findings, seq_findings
 
 
@@ -20,11 +21,17 @@ def judge(shapes: Shapes) -> list[Finding]:
     Where nobody says how often a device sends, nothing is expected of it, but that registers go forward.
     """
     track = shapes.track
-    found = [*register_findings(shapes), *gauge_findings(track), *frame_findings(track), *gap_findings(track)]
+    readings = all_readings(track)
+    found = [
+        *register_findings(shapes, readings),
+        *gauge_findings(readings),
+        *frame_findings(track),
+        *gap_findings(track),
+    ]
     if track.readings.seq is not None:
         found += seq_findings(track, track.readings.seq)
     if track.readings.received is not None:
-        found += clock_findings(track, track.readings.received)
+        found += clock_findings(readings, track.readings.received)
     return found
 
 

@@ -33,34 +33,39 @@ class Nature:
     jump: tuple[float, float] | None = None
     """How far it may jump and come back at once: a share of its level, and no less than so much. None: it may
     do so by any amount (a kettle is one reading of power)."""
-    flow: bool = False
-    """It does not go below zero but for the drift of an idle instrument."""
+    drift: float | None = None
+    """It is a flow: it does not go below zero but for the drift of an idle instrument, by this share of its
+    rating. None: it may be negative."""
     register: str | None = None
     """The register that counts it, whose rating is also its own."""
 
 
 _ANALYSER: Final = (0.2, 1.0)
 """% by volume: gas in a stack is mixed, and sampled through metres of line."""
+_METER_STARTS: Final = 0.005
+"""IEC 62053-21 and -22 have a meter start at 0.1 to 0.5 % of its rated current, by class and connection."""
+_IDLE: Final = 0.02
+"""A belt scale's or flow meter's zero wanders by a percent of its rating or so between zero settings."""
 
 NATURES: Final[Mapping[Kind, Mapping[str, Nature]]] = MappingProxyType(
     {
         Kind.METER: MappingProxyType(
             {
-                "power_kw": Nature(digits=4, flow=True, register="energy_import_kwh"),
+                "power_kw": Nature(digits=4, drift=_METER_STARTS, register="energy_import_kwh"),
                 "reactive_power_kvar": Nature(digits=4),
                 # Half of the dip that EN 50160 calls one; a line does not come back from less in an instant.
                 "voltage_v": Nature(digits=4, jump=(0.05, 0.0)),
                 "current_a": Nature(digits=4),
                 "power_factor": Nature(),
                 # Frequency containment acts on deviations of 0.2 Hz; half a hertz there and back is no grid.
-                "frequency_hz": Nature(jump=(0.0, 0.5)),
+                "frequency_hz": Nature(digits=4, jump=(0.0, 0.5)),
             }
         ),
         Kind.FLOWMETER: MappingProxyType(
             {
-                "flow_m3_h": Nature(digits=4, flow=True, register="volume_m3"),
-                "flow_nm3_h": Nature(digits=4, flow=True, register="volume_nm3"),
-                "mass_flow_t_h": Nature(digits=4, flow=True, register="mass_t"),
+                "flow_m3_h": Nature(digits=4, drift=_IDLE, register="volume_m3"),
+                "flow_nm3_h": Nature(digits=4, drift=_IDLE, register="volume_nm3"),
+                "mass_flow_t_h": Nature(digits=4, drift=_IDLE, register="mass_t"),
                 # A thermometer in a pocket takes a minute to follow.
                 "temperature_c": Nature(digits=4, jump=(0.05, 5.0)),
                 "return_temperature_c": Nature(digits=4, jump=(0.05, 5.0)),
@@ -72,12 +77,12 @@ NATURES: Final[Mapping[Kind, Mapping[str, Nature]]] = MappingProxyType(
                 "co2_pct": Nature(digits=3, jump=_ANALYSER),
                 "o2_pct": Nature(digits=3, jump=_ANALYSER),
                 "moisture_pct": Nature(digits=3, jump=_ANALYSER),
-                "velocity_m_s": Nature(digits=3, jump=(0.3, 1.0), flow=True),
+                "velocity_m_s": Nature(digits=3, jump=(0.3, 1.0), drift=_IDLE),
                 "temperature_c": Nature(digits=4, jump=(0.05, 5.0)),
                 "static_pressure_pa": Nature(digits=4),
                 "barometric_pressure_pa": Nature(jump=(0.01, 0.0)),
-                "flow_nm3_h": Nature(digits=4, flow=True),
-                "flow_wet_nm3_h": Nature(digits=4, flow=True),
+                "flow_nm3_h": Nature(digits=4, drift=_IDLE),
+                "flow_wet_nm3_h": Nature(digits=4, drift=_IDLE),
                 "operating_fraction": Nature(),
                 "so2_mg_m3": Nature(digits=3),
                 "nox_mg_m3": Nature(digits=3),
@@ -86,7 +91,7 @@ NATURES: Final[Mapping[Kind, Mapping[str, Nature]]] = MappingProxyType(
         ),
         Kind.BELTSCALE: MappingProxyType(
             {
-                "rate_t_h": Nature(digits=3, flow=True, register="mass_t"),
+                "rate_t_h": Nature(digits=3, drift=_IDLE, register="mass_t"),
                 "speed_m_s": Nature(),
                 # What lies on a belt that stands, stays there.
                 "load_kg_m": Nature(),

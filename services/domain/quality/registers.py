@@ -15,10 +15,10 @@ from services.domain.ledger.registers import RATED_MARGIN, MovementKind
 from services.domain.ledger.shapes import Shapes
 from services.domain.ledger.steps import Steps
 from services.domain.ledger.track import Track
-from services.domain.quality.gauges import ZERO_SHARE, same_as_before, standing
-from services.domain.quality.natures import NATURES
+from services.domain.quality.gauges import counting, standing, unmoved
+from services.domain.quality.natures import NATURES, Nature
 from services.domain.quality.rows import Finding, FindingKind
-from services.domain.quality.runs import Columns, findings, of_runs, runs, series, slots
+from services.domain.quality.runs import Columns, Series, findings, of_runs, runs, slots
 from services.domain.quantities import QUANTITIES, Quantity
 
 DIGITS_STANDING: Final = 10.0
@@ -26,8 +26,8 @@ DIGITS_STANDING: Final = 10.0
 _SECOND_US: Final = 1e6
 
 
-def register_findings(shapes: Shapes) -> Iterator[Finding]:
-    """Of all registers of the track."""
+def register_findings(shapes: Shapes, readings: Series) -> Iterator[Finding]:
+    """Of all registers of the track; `readings` are all of it."""
     track = shapes.track
     for register in QUANTITIES[track.kind]:
         state = track.readings.columns[register.name].state if register.register else None
@@ -41,7 +41,7 @@ def register_findings(shapes: Shapes) -> Iterator[Finding]:
             wrong = np.flatnonzero(steps.kind == movement)
             if len(wrong):
                 yield from findings(track, kind, _of_steps(track, register, steps, wrong), register.code)
-        yield from _standing(track, register)
+        yield from _standing(readings, register)
 
 
 def _of_steps(track: Track, register: Quantity, steps: Steps, wrong: IntArray) -> Columns:
@@ -72,32 +72,31 @@ def _most(track: Track, register: Quantity, steps: Steps, wrong: IntArray) -> Fl
     return RATED_MARGIN * limits.max_per_h[rule] * hours + one_digit
 
 
-def _standing(track: Track, register: Quantity) -> Iterator[Finding]:
+def _standing(readings: Series, register: Quantity) -> Iterator[Finding]:
     """Where the register stands while the device itself says that something flows."""
+    track = readings.track
     column = track.readings.columns[register.name]
-    valid = column.state == State.VALID
-    sent = column.state != State.ABSENT
-    value = column.value if valid.all() else np.where(valid, column.value, np.nan)
-    of = series(track, value, sent)
-    stands = same_as_before(of)
+    of = counting(readings, column)
+    stands = unmoved(of, np.diff(of.value))
+    if not stands.any():
+        return
+    least_us = standing(track)
     for name, nature in NATURES[track.kind].items():
         if nature.register != register.name:
             continue
         gauge = track.readings.columns[name]
-        rate = np.where(gauge.state == State.VALID, gauge.value, np.nan)[sent]
-        least_us = standing(of)
-        flows = rate > _least_rate(track, register, least_us, of.rule)
-        strange = stands & flows & (least_us > 0)
+        rate = np.where(gauge.state == State.VALID, gauge.value, np.nan)
+        rate = rate if len(rate) == len(of.position) else rate[column.state != State.ABSENT]
+        strange = stands & (rate > _least_rate(track, nature, least_us)[of.rule])
         if strange.any():
-            found = runs(of, strange, least_us=least_us)
-            columns = of_runs(of, found, least_us / _SECOND_US, rate)
+            columns = of_runs(of, runs(of, strange, least_us=least_us), least_us / _SECOND_US, rate)
             yield from findings(track, FindingKind.STANDING_REGISTER, columns, register.code)
 
 
-def _least_rate(track: Track, register: Quantity, least_us: IntArray, rule: IntArray) -> FloatArray:
-    """The rate above which a register that stands for so long is none: beyond the drift of an idle
-    instrument, and enough to move some digits. NaN where neither is known."""
-    limits = track.rules.registers[register.name]
-    drift = ZERO_SHARE * limits.max_per_h[rule]
+def _least_rate(track: Track, nature: Nature, least_us: IntArray) -> FloatArray:
+    """By row of the rules, the rate above which a register that stands for so long is none: beyond the drift
+    of an idle instrument, and enough to move some digits. NaN where neither is known."""
+    limits = track.rules.registers[nature.register or ""]
+    drift = (nature.drift or 0.0) * limits.max_per_h
     hours = np.where(least_us > 0, least_us, HOUR_US) / HOUR_US
-    return np.fmax(drift, DIGITS_STANDING * limits.resolution[rule] / hours)
+    return np.fmax(drift, DIGITS_STANDING * limits.resolution / hours)

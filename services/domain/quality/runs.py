@@ -29,15 +29,23 @@ class Series:
     follows: BoolArray
     """Whether no gap lies between the reading and the one before it."""
 
+    def of(self, value: FloatArray, sent: BoolArray) -> Series:
+        """The same readings with another value, those of them in which it was `sent`."""
+        if sent.all():
+            return Series(self.track, self.position, self.rule, value, self.follows)
+        return series(self.track, value[sent], self.position[sent], self.rule[sent])
 
-def series(track: Track, value: FloatArray, sent: BoolArray | None = None) -> Series:
-    """Of the readings where it was `sent`; of all where that is None."""
-    position, rule = track.position, track.rule
-    if sent is not None and not sent.all():
-        position, rule, value = position[sent], rule[sent], value[sent]
+
+def series(track: Track, value: FloatArray, position: IntArray, rule: IntArray) -> Series:
+    """Of some readings of a track."""
     follows = np.zeros(len(position), np.bool_)
     follows[1:] = np.diff(position) <= track.rules.hold_us[rule[:-1]]
     return Series(track, position, rule, value, follows)
+
+
+def all_readings(track: Track) -> Series:
+    """The times of all readings, as a series to make others of."""
+    return series(track, np.empty(0), track.position, track.rule)
 
 
 class Runs(NamedTuple):
@@ -64,8 +72,8 @@ def slots(track: Track, position: IntArray) -> IntArray:
 
 
 def runs(of: Series, strange: BoolArray, *, least: int = 1, least_us: IntArray | None = None) -> Runs:
-    """Runs of strange readings from their `least`-th reading on, or from the first that is `least_us` (by
-    reading) after the run's beginning.
+    """Runs of strange readings from their `least`-th reading on, or from the first that is `least_us` (by row
+    of the rules; 0: never) after the run's beginning.
 
     With `least_us`, what is strange is that a reading says the same as the one before it: a run begins with
     that one.
@@ -81,7 +89,8 @@ def runs(of: Series, strange: BoolArray, *, least: int = 1, least_us: IntArray |
     if least_us is None:
         long = index - begin + 1 >= least
     else:
-        long = of.position[index] - of.position[begin] >= least_us[index]
+        least_here = least_us[of.rule[index]]
+        long = (least_here > 0) & (of.position[index] - of.position[begin] >= least_here)
     index, begin, number = index[long], begin[long], number[long]
     slot = slots(of.track, of.position[index])
     continues = np.zeros(len(index), np.bool_)
@@ -127,7 +136,7 @@ class Columns:
 
 
 def of_runs(of: Series, found: Runs, bound: FloatArray, value: FloatArray | None = None) -> Columns:
-    """Columns of runs. `bound` of each reading; `value` where it is not the series' own."""
+    """Columns of runs. `bound` by row of the rules; `value` where it is not the series' own."""
     low, high = extremes(of.value if value is None else value, found.begin, found.last)
     return Columns(
         slot=found.slot,
@@ -137,7 +146,7 @@ def of_runs(of: Series, found: Runs, bound: FloatArray, value: FloatArray | None
         readings=found.last - found.begin + 1,
         low=low,
         high=high,
-        bound=bound[found.last],
+        bound=bound[of.rule[found.last]],
     )
 
 
