@@ -113,7 +113,7 @@ def batch(kind: Kind, arrivals: dict[DeviceKey, Sequence[Arrival]]) -> Readings:
         np.array([row.reading.ts * 1_000_000 for _, row in rows], np.int64),
         values,
         np.zeros(len(rows), np.int64),
-        [None] * len(rows),
+        {},
         np.array([row.reading.seq for _, row in rows], np.float64),
         np.array([round(row.received * 1e6) for _, row in rows], np.int64),
     )
