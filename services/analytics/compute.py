@@ -190,7 +190,7 @@ class Computation:
         # Ids are given one after the other: a table of them is small, and looking into it is quick.
         table = np.zeros(max(index, default=0) + 1, np.int64)
         table[list(index)] = list(index.values())
-        return make_readings(
+        readings = make_readings(
             kind,
             keys,
             table[raw.device_id],
@@ -201,6 +201,7 @@ class Computation:
             raw.seq,
             raw.received_at,
         )
+        return self._known.corrections.overlay.applied(readings)
 
     async def _write(
         self,

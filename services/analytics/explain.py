@@ -172,6 +172,7 @@ async def _again(connection: Connection, known: Known, asked: Asked) -> Again | 
     """The hour computed anew, writing nothing."""
     window = Window(asked.begin_us, asked.end_us)
     windows = dict.fromkeys(known.plan.members(asked.key), window)
+    await known.corrections.refresh(connection)
     computation = Computation(known, Pace(known.plan), MAX_READINGS)
     hours = await computation.hours(connection, windows, {asked.key: window})
     found = zip(hours.rows.emission_hours, hours.lineages.rows, strict=True)

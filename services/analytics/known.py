@@ -19,6 +19,7 @@ from services.domain.lineage import Recipes
 from services.domain.quantities import Kind
 from services.domain.reading import DeviceKey
 from services.domain.registry.model import Registry
+from services.store.corrections import Corrections
 from services.store.devices import find_devices
 from services.store.factors import load_factors
 from services.store.ledger import Versions, device_keys, versions
@@ -42,6 +43,7 @@ class Known:
         self._groups = Groups(())
         self._buckets: dict[int, int] = {}
         self.recipes = Recipes(self.plan)
+        self.corrections = Corrections()
         self._versions: Versions | None = None
 
     @property
@@ -50,7 +52,8 @@ class Known:
         return 0 if self._versions is None else self._versions.registry
 
     async def refresh(self, connection: Connection) -> None:
-        """Compile registry and factors where either changed. Raises psycopg.Error."""
+        """Compile registry and factors where either changed, and read corrections. Raises psycopg.Error."""
+        await self.corrections.refresh(connection)
         found = await versions(connection)
         if found != self._versions:
             registry = (await load_registry(connection)).registry

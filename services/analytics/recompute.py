@@ -38,6 +38,7 @@ from services.store.ledger_readings import Stretch, count_readings, extents
 from services.store.ledger_rows import note_received
 from services.store.pool import Connection
 from services.store.registry import hold_registry
+from services.store.revisions import say_why
 
 LIVE_S: Final = 1.0
 LATE_S: Final = 0.5
@@ -202,7 +203,11 @@ class Recomputer:
         weights = np.array([first_day(pace, each) if each else 0.0 for each in stretches])
         mine = await claim(connection, self._known.buckets(device_ids), weights, self._budgets.ranges.amount)
         wanted = [each.id for each, is_mine in zip(found, mine.tolist(), strict=True) if is_mine]
-        still = {each.id for each in await still_open(connection, wanted)}
+        open_still = await still_open(connection, wanted)
+        # Of one reason at a time: what changes is restated for that reason.
+        reason = open_still[0].reason if open_still else None
+        still = {each.id for each in open_still if each.reason == reason}
+        await say_why(connection, reason)
         opened = {
             each.id: stretch for each, stretch in zip(found, stretches, strict=True) if each.id in still
         }

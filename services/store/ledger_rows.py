@@ -55,14 +55,8 @@ WHERE h.{id} = whole.id AND h.hour >= whole.begins AND h.hour < whole.ends
     AND ({old_key}) NOT IN (SELECT * FROM unnest({key_arrays}))
 """
 
-# A change of an hour that was final (the view api.emissions_hourly says when) is a restatement: a revision.
-# What this same transaction wrote before nobody has seen; where the figures stay, only their lineage changed.
-_RESTATED: Final = """
-computed_at = now(), revision = h.revision + CASE
-    WHEN now() >= h.hour + interval '1 hour' + interval '7 days' AND NOT h.factor_provisional
-        AND h.computed_at < now() AND ({was}) IS DISTINCT FROM ({becomes}) THEN 1
-    ELSE 0 END
-"""
+# What the row said before, and its number, is the trigger's business (migration `revisions`).
+_RESTATED: Final = "computed_at = now()"
 
 _LAST_RECEIVED: Final = """
 UPDATE core.device d
@@ -98,8 +92,7 @@ class _Table:
             sql.SQL("{0} = excluded.{0}").format(sql.Identifier(each)) for each in columns if each not in key
         ]
         if besides is not None:
-            figures = {"was": names(values, "h"), "becomes": names(values, "excluded")}
-            assignments.append(sql.SQL(besides).format(**figures))
+            assignments.append(sql.SQL(besides))
         table = sql.Identifier("core", name)
         self.width: Final = len(columns)
         self.key_width: Final = len(key)
