@@ -12,6 +12,7 @@ from typing import Final
 import structlog
 from prometheus_client import CollectorRegistry
 
+from services.analytics.areas import AreaKeeper
 from services.analytics.errors import AnalyticsError
 from services.analytics.finality import tell_final_after
 from services.analytics.letters import LetterBounds, LetterKeeper, LetterMetrics
@@ -23,8 +24,8 @@ from services.settings import Settings
 from services.store.access import check_access
 from services.store.pool import open_pool
 
-# One for the worker, one for the bounds of dead letters, the others for the board and the API.
-_CONNECTIONS: Final = 5
+# One each for the worker, the bounds of dead letters and the sums of areas, the others for board and API.
+_CONNECTIONS: Final = 6
 _MIB: Final = 1024 * 1024
 DRAIN_S: Final = 8.0
 """How long a stop waits for the round that runs: less than the ten seconds after which container engines
@@ -57,10 +58,11 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
                 telling = tasks.create_task(
                     tell_final_after(pool, final_after, Random(), stop), name="finality"
                 )
+                summing = tasks.create_task(AreaKeeper(pool, Random()).run(stop), name="areas")
                 await stop.wait()
                 log.info("stopping")
                 server.should_exit = True
-                _, late = await asyncio.wait([web, computing, keeping, telling], timeout=DRAIN_S)
+                _, late = await asyncio.wait([web, computing, keeping, telling, summing], timeout=DRAIN_S)
                 for task in late:
                     task.cancel()
         except* (AnalyticsError, ListenError) as errors:

@@ -13,26 +13,22 @@ from typing import Any, Final
 from services.store.ledger_rows import Span
 from services.store.pool import Connection
 
-# Any number: several workers may each write sources of one area.
-_AREAS_LOCK_KEY: Final = 0x6172_6561_7321
 # Around the touched hours, in any zone: these let the planner leave out chunks.
 _AROUND: Final = timedelta(hours=26)
 
 
 async def roll_up_days(connection: Connection, sources: Collection[Span], devices: Collection[Span]) -> None:
-    """Make the days that the spans of sources and of devices touch what their hours are now, and those of the
-    areas what the days of all their sources are.
+    """Make the days that the spans of sources and of devices touch what their hours are now, and note that
+    the sums of their areas follow (`ledger_areas`).
 
-    Call it last in the transaction that wrote the hours, by the worker that has these sources: from here to
-    its end no other session sums up areas, so that each sums up what the others have committed. Raises
+    Call it in the transaction that wrote the hours, by the worker that has these sources. Raises
     psycopg.Error.
     """
     if devices:
         await connection.execute(_ENERGY_DAYS, _columns(devices), binary=True)
     if sources:
         await connection.execute(_EMISSION_DAYS, _columns(sources), binary=True)
-        await connection.execute("SELECT pg_advisory_xact_lock(%s)", [_AREAS_LOCK_KEY])
-        await connection.execute(_AREA_DAYS, _columns(sources), binary=True)
+        await connection.execute(_NOTE_AREAS, _columns(sources), binary=True)
 
 
 def _columns(spans: Collection[Span]) -> dict[str, Any]:
@@ -48,7 +44,7 @@ def _columns(spans: Collection[Span]) -> dict[str, Any]:
 # Each touched day once, with its bounds on the site's clock. The last instant of a span is not in it.
 _TOUCHED_SOURCES: Final = """
 WITH touched AS MATERIALIZED (
-    SELECT DISTINCT s.source_id, s.site, local.day::date AS day, t.timezone
+    SELECT DISTINCT s.source_id, local.day::date AS day, t.timezone
     FROM unnest(%(ids)b::integer[], %(begins)b::timestamptz[], %(ends)b::timestamptz[])
         AS span (id, begins, ends)
     JOIN core.source s ON s.source_id = span.id
@@ -121,52 +117,17 @@ ON CONFLICT (source_id, day, basis, part) DO UPDATE SET
 WHERE (d.*) IS DISTINCT FROM (excluded.*)
 """
 
-_SUM_AREAS: Final = """, touched_site AS MATERIALIZED (
-    SELECT DISTINCT t.site, t.day FROM touched t
-), found AS MATERIALIZED (
-    SELECT t.site, t.day, s.scope, s.method, s.carrier, d.source_id, d.basis, d.part, d.area, d.in_total,
-        d.factor_provisional, d.hours, d.hours_known, d.co2e_hours_known, d.estimated_hours, d.ends_at,
-        d.last_known_hour, d.co2_kg, d.co2e_kg, d.covered_h / d.length_h AS coverage,
-        d.length_h, max(d.last_known_hour) OVER (
-            PARTITION BY t.site, t.day, d.area, s.scope, d.basis, s.method, s.carrier, d.in_total) AS newest
-    FROM touched_site t
-    JOIN core.source s ON s.site = t.site
-    JOIN core.emission_day d ON d.source_id = s.source_id AND d.day = t.day
-), summed AS MATERIALIZED (
-    SELECT f.site, f.day, f.scope, f.basis, f.in_total, bool_or(f.factor_provisional) AS factor_provisional,
-        count(DISTINCT f.source_id) AS sources, sum(f.hours) AS hours, sum(f.hours_known) AS hours_known,
-        sum(f.co2e_hours_known) AS co2e_hours_known, sum(f.estimated_hours) AS estimated_hours,
-        count(*) FILTER (WHERE f.last_known_hour = f.newest) AS at_last_known_hour, max(f.ends_at) AS ends_at,
-        max(f.newest) AS last_known_hour, sum(f.co2_kg ORDER BY f.source_id, f.part) AS co2_kg,
-        sum(f.co2e_kg ORDER BY f.source_id, f.part) AS co2e_kg,
-        sum(f.coverage ORDER BY f.source_id, f.part) / count(DISTINCT f.source_id) AS coverage,
-        min(f.coverage) AS least_coverage, max(f.length_h) AS length_h, f.method, f.carrier, f.area
-    FROM found f
-    GROUP BY f.site, f.day, f.area, f.scope, f.basis, f.method, f.carrier, f.in_total
-), gone AS (
-    DELETE FROM core.area_day d USING touched_site t
-    WHERE d.site = t.site AND d.day = t.day
-        AND NOT EXISTS (SELECT FROM summed s
-            WHERE (s.site, s.day, s.scope, s.basis, s.method, s.carrier, s.in_total)
-                    = (d.site, d.day, d.scope, d.basis, d.method, d.carrier, d.in_total)
-                AND s.area IS NOT DISTINCT FROM d.area)
-)
-INSERT INTO core.area_day AS d (site, day, scope, basis, in_total, factor_provisional, sources, hours,
-    hours_known, co2e_hours_known, estimated_hours, at_last_known_hour, ends_at, last_known_hour, co2_kg,
-    co2e_kg, coverage, least_coverage, length_h, method, carrier, area)
-SELECT * FROM summed
-ON CONFLICT (site, day, area, scope, basis, method, carrier, in_total) DO UPDATE SET
-    factor_provisional = excluded.factor_provisional, sources = excluded.sources, hours = excluded.hours,
-    hours_known = excluded.hours_known, co2e_hours_known = excluded.co2e_hours_known,
-    estimated_hours = excluded.estimated_hours, at_last_known_hour = excluded.at_last_known_hour,
-    ends_at = excluded.ends_at, last_known_hour = excluded.last_known_hour, co2_kg = excluded.co2_kg,
-    co2e_kg = excluded.co2e_kg, coverage = excluded.coverage, least_coverage = excluded.least_coverage,
-    length_h = excluded.length_h
-WHERE (d.*) IS DISTINCT FROM (excluded.*)
-"""
-
 _EMISSION_DAYS: Final = _TOUCHED_SOURCES + _SUM_EMISSIONS
-_AREA_DAYS: Final = _TOUCHED_SOURCES + _SUM_AREAS
+
+# Of one site and day a note, however many of its sources there are.
+_NOTE_AREAS: Final = """
+INSERT INTO core.area_note (site, begins, ends)
+SELECT s.site, min(span.begins), max(span.ends)
+FROM unnest(%(ids)b::integer[], %(begins)b::timestamptz[], %(ends)b::timestamptz[])
+    AS span (id, begins, ends)
+JOIN core.source s ON s.source_id = span.id
+GROUP BY s.site, date_bin('1 day', span.begins, '2000-01-01Z')
+"""
 
 _ENERGY_DAYS: Final = """
 WITH touched AS MATERIALIZED (

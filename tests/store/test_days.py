@@ -13,6 +13,7 @@ from psycopg import sql
 from psycopg.rows import dict_row
 
 from services.domain.ledger.hours import DAY_US, HourGrid, from_us, to_us
+from services.store.ledger_areas import roll_up_areas
 from services.store.ledger_days import roll_up_days
 from services.store.ledger_rows import Span
 from services.store.pool import Connection, connect
@@ -107,6 +108,9 @@ class Ledger:
     async def roll_up(self, number: int, begin: datetime, end: datetime) -> None:
         """As the ledger does after it wrote hours."""
         await roll_up_days(self.connection, [Span(number, begin, end)], [Span(number, begin, end)])
+        begins = await roll_up_areas(self.connection)
+        while begins is not None:
+            begins = await roll_up_areas(self.connection, begins)
 
 
 _EMISSION = """

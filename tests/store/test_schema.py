@@ -133,6 +133,8 @@ def test_services_may_write_their_own_and_no_more(connection: psycopg.Connection
     assert granted(connection, "carbonflow_analytics") == {
         **{f"{ledger}_hour": upsert | {"DELETE"} for ledger in ("device", "energy", "emission", "stack")},
         **{f"{rollup}_day": upsert | {"DELETE"} for rollup in ("energy", "emission", "area")},
+        "area_hour": upsert | {"DELETE"},
+        "area_note": {"INSERT", "DELETE"},
         "dirty": {"DELETE"},
         "dirty_quarter": upsert | {"DELETE"},
         "dirty_range": {"INSERT", "DELETE"},

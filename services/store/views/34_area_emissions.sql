@@ -1,4 +1,28 @@
 -- Areas: what a portfolio's year is summed from.
+CREATE VIEW api.area_emissions_hourly AS
+SELECT h.hour, h.site, h.area, h.scope::integer AS scope, nullif(h.basis, 'none') AS basis, h.method, h.carrier,
+    h.co2_kg, h.co2e_kg, h.in_total, h.coverage, h.least_coverage, h.sources, h.sources - h.sources_known AS sources_missing,
+    h.sources_known - h.co2e_sources_known AS co2e_sources_missing, h.estimated_sources
+FROM core.area_hour h;
+
+COMMENT ON VIEW api.area_emissions_hourly IS 'Emissions of all sources of an area that count alike, by hour of the site''s local clock. Sum rows with in_total: a site is the sum of its areas, a portfolio that of its sites. Made some seconds after the hours of the sources.';
+COMMENT ON COLUMN api.area_emissions_hourly.hour IS 'Instant at which the hour begins.';
+COMMENT ON COLUMN api.area_emissions_hourly.site IS 'Site id.';
+COMMENT ON COLUMN api.area_emissions_hourly.area IS 'Area id; NULL for sources that are in none.';
+COMMENT ON COLUMN api.area_emissions_hourly.scope IS '1 direct, 2 purchased energy.';
+COMMENT ON COLUMN api.area_emissions_hourly.basis IS 'location or market for electricity, else NULL.';
+COMMENT ON COLUMN api.area_emissions_hourly.method IS 'fuel, electricity, heat, cems or mass_balance.';
+COMMENT ON COLUMN api.area_emissions_hourly.carrier IS 'Fuel or energy carrier.';
+COMMENT ON COLUMN api.area_emissions_hourly.co2_kg IS 'Fossil CO2 of the sources known; NULL where none is.';
+COMMENT ON COLUMN api.area_emissions_hourly.co2e_kg IS 'CO2 equivalent of the sources known; NULL where none is.';
+COMMENT ON COLUMN api.area_emissions_hourly.in_total IS 'Whether the row counts in a total.';
+COMMENT ON COLUMN api.area_emissions_hourly.coverage IS 'Share of the hour that readings cover, 0 to 1: mean of its sources.';
+COMMENT ON COLUMN api.area_emissions_hourly.least_coverage IS 'The same of the source of which least is known.';
+COMMENT ON COLUMN api.area_emissions_hourly.sources IS 'Sources that have a row in the hour.';
+COMMENT ON COLUMN api.area_emissions_hourly.sources_missing IS 'Of these, how many have no known co2_kg: they are not in the sums.';
+COMMENT ON COLUMN api.area_emissions_hourly.co2e_sources_missing IS 'Sources whose co2_kg is known and whose co2e_kg is not.';
+COMMENT ON COLUMN api.area_emissions_hourly.estimated_sources IS 'Sources of which part was spread over an outage or substituted.';
+
 CREATE VIEW api.area_emissions_daily AS
 SELECT d.day, d.site, d.area, d.scope::integer AS scope, nullif(d.basis, 'none') AS basis, d.method, d.carrier,
     d.co2_kg, d.co2e_kg, d.in_total, d.coverage, d.least_coverage,
@@ -8,7 +32,7 @@ SELECT d.day, d.site, d.area, d.scope::integer AS scope, nullif(d.basis, 'none')
     d.hours_known - d.co2e_hours_known AS co2e_hours_missing, d.estimated_hours
 FROM core.area_day d;
 
-COMMENT ON VIEW api.area_emissions_daily IS 'Emissions of all sources of an area that count alike, by day of the site''s local calendar. Sum rows with in_total: a site is the sum of its areas, a portfolio that of its sites.';
+COMMENT ON VIEW api.area_emissions_daily IS 'Emissions of all sources of an area that count alike, by day of the site''s local calendar. Sum rows with in_total: a site is the sum of its areas, a portfolio that of its sites. Made some seconds after the hours of the sources.';
 COMMENT ON COLUMN api.area_emissions_daily.day IS 'Date on the site''s local calendar.';
 COMMENT ON COLUMN api.area_emissions_daily.site IS 'Site id.';
 COMMENT ON COLUMN api.area_emissions_daily.area IS 'Area id; NULL for sources that are in none.';
@@ -39,7 +63,7 @@ FROM api.area_emissions_daily d
 GROUP BY d.day - (extract(day FROM d.day)::integer - 1), d.site, d.area, d.scope, d.basis, d.method, d.carrier,
     d.in_total;
 
-COMMENT ON VIEW api.area_emissions_monthly IS 'Emissions of all sources of an area that count alike, by month of the site''s local calendar. Sum rows with in_total: a site is the sum of its areas, a portfolio that of its sites.';
+COMMENT ON VIEW api.area_emissions_monthly IS 'Emissions of all sources of an area that count alike, by month of the site''s local calendar. Sum rows with in_total: a site is the sum of its areas, a portfolio that of its sites. Made some seconds after the hours of the sources.';
 COMMENT ON COLUMN api.area_emissions_monthly.month IS 'First day of the month on the site''s local calendar.';
 COMMENT ON COLUMN api.area_emissions_monthly.site IS 'Site id.';
 COMMENT ON COLUMN api.area_emissions_monthly.area IS 'Area id; NULL for sources that are in none.';
@@ -69,7 +93,7 @@ FROM api.area_emissions_daily a
 WHERE a.in_total
 GROUP BY a.day, a.site, a.scope, a.basis;
 
-COMMENT ON VIEW api.site_emissions_daily IS 'What counts in the total of a site, by day of its local calendar, scope and basis.';
+COMMENT ON VIEW api.site_emissions_daily IS 'What counts in the total of a site, by day of its local calendar, scope and basis. Made some seconds after the hours of the sources.';
 COMMENT ON COLUMN api.site_emissions_daily.day IS 'Date on the site''s local calendar.';
 COMMENT ON COLUMN api.site_emissions_daily.site IS 'Site id.';
 COMMENT ON COLUMN api.site_emissions_daily.scope IS '1 direct, 2 purchased energy.';
@@ -94,7 +118,7 @@ FROM api.area_emissions_monthly a
 WHERE a.in_total
 GROUP BY a.month, a.site, a.scope, a.basis;
 
-COMMENT ON VIEW api.site_emissions_monthly IS 'What counts in the total of a site, by month of its local calendar, scope and basis.';
+COMMENT ON VIEW api.site_emissions_monthly IS 'What counts in the total of a site, by month of its local calendar, scope and basis. Made some seconds after the hours of the sources.';
 COMMENT ON COLUMN api.site_emissions_monthly.month IS 'First day of the month on the site''s local calendar.';
 COMMENT ON COLUMN api.site_emissions_monthly.site IS 'Site id.';
 COMMENT ON COLUMN api.site_emissions_monthly.scope IS '1 direct, 2 purchased energy.';

@@ -16,6 +16,8 @@ GRANT INSERT, UPDATE, DELETE ON core.ingest_partition, core.unowned_site TO carb
 GRANT INSERT, UPDATE, DELETE ON core.device_hour, core.energy_hour, core.emission_hour TO carbonflow_analytics;
 GRANT INSERT, UPDATE, DELETE ON core.stack_hour TO carbonflow_analytics;
 GRANT INSERT, UPDATE, DELETE ON core.emission_day, core.energy_day, core.area_day TO carbonflow_analytics;
+GRANT INSERT, UPDATE, DELETE ON core.area_hour TO carbonflow_analytics;
+GRANT INSERT, DELETE ON core.area_note TO carbonflow_analytics;
 GRANT INSERT, UPDATE, DELETE ON core.finding_hour TO carbonflow_analytics;
 GRANT INSERT ON core.dirty_range TO carbonflow_analytics;
 GRANT INSERT, UPDATE, DELETE ON core.dirty_quarter TO carbonflow_analytics;
