@@ -239,14 +239,15 @@ def _sent(fresh: ReadingColumns) -> Sent:
 def _blocks(group: Group, rates: Rates, times_us: IntArray) -> Iterator[LiveBlock]:
     """One block for each basis of the group: nearly always one."""
     rows, members = rates.entries
-    basis = group.basis[members]
-    for word in np.unique(basis).tolist():
-        chosen = np.flatnonzero(basis == word)
+    for code, word in enumerate(group.bases):
+        chosen: IntArray | slice = slice(None)
+        if len(group.bases) > 1:
+            chosen = np.flatnonzero(group.basis[members] == code)
         yield LiveBlock(
             group.source_ids[members[chosen]],
             group.device_ids[members[chosen]],
             times_us[rows[chosen]],
-            word or None,
+            word,
             rates.co2_kg_per_h[chosen],
             rates.co2e_kg_per_h[chosen],
             group.factor_ids[members[chosen]],

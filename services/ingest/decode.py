@@ -29,6 +29,7 @@ from services.ingest.message import (
     StateUnit,
     Unit,
 )
+from services.ingest.plain_array import plain_units
 from services.ingest.refusal import bad_timestamp, not_json, refusal
 from services.ingest.timestamps import all_zoned, instant
 from services.ingest.topics import STATE, Channel, Route, parse_topic, shown
@@ -162,6 +163,11 @@ class Decoder:
             return self._odd_array(wire, message)
         if not all_zoned(message.payload, len(found)):
             return self._odd_array(wire, message)
+        if message.received_at is not self._at:
+            self._set_window(message.received_at)
+        units = plain_units(wire.device, found, message, self._earliest, self._latest)
+        if units is not None:
+            return units
         return [self._narrow(wire, astuple(each), message, position) for position, each in enumerate(found)]
 
     def _narrow(self, wire: _Wire, items: tuple[Any, ...], message: Message, position: int | None) -> Unit:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final, TypeVar
 
 import numpy as np
 
-from services.domain.ledger.hours import QUARTER_US, IntArray, to_us
+from services.domain.ledger.hours import QUARTER_US, IntArray, from_us, to_us
 from services.domain.outcome import Reason
 from services.domain.quantities import Kind
 from services.domain.reading import DeviceKey, Reading
@@ -44,8 +44,6 @@ MAX_NEW_DEVICES_PER_HOUR: Final = 1000
 _Said = TypeVar("_Said", Received, StateUnit)
 
 NOTHING_STORED: Final = Stored(frozenset(), {})
-
-_JUST_BEFORE: Final = timedelta(microseconds=1)
 
 
 @dataclass(slots=True)
@@ -161,30 +159,33 @@ class Flush:
         if not units:
             return None
         device_ids = np.array(found, np.int64)
+        times = times_us([unit.time for unit in units])
         newest_us = self._known.newest.of(device_ids)
         unknown = np.flatnonzero(newest_us == UNKNOWN_US)
         if unknown.size:
-            rows = unknown.tolist()
-            newest = await self._look_up_newest(kind, [units[row] for row in rows], device_ids[unknown])
-            newest_us[unknown] = [newest[device_id] for device_id in device_ids[unknown].tolist()]
-        return part(kind, units, device_ids, newest_us)
+            now = units[-1].message.received_at
+            newest_us[unknown] = await self._look_up_newest(kind, device_ids[unknown], times[unknown], now)
+        return part(kind, units, device_ids, times, newest_us)
 
     async def _look_up_newest(
-        self, kind: Kind, units: list[Received], device_ids: IntArray
-    ) -> dict[int, int]:
-        """The last stored time [us since 1970] of devices of which it is not known, by id."""
-        first: dict[int, datetime] = {}
-        for device_id, unit in zip(device_ids.tolist(), units, strict=True):
-            time = unit.time
-            first[device_id] = min(time, first.get(device_id, time))
-        newest = {device_id: time - _JUST_BEFORE for device_id, time in first.items()}
-        since = {device_id: time for device_id, time in first.items() if device_id not in self._created}
+        self, kind: Kind, device_ids: IntArray, times: IntArray, now: datetime
+    ) -> IntArray:
+        """The last stored time [us since 1970] of devices of which it is not known, for each of `times`; just
+        before the first of them where nothing later is stored."""
+        ids, of_device = np.unique(device_ids, return_inverse=True)
+        first = np.full(len(ids), np.iinfo(np.int64).max)
+        np.minimum.at(first, of_device, times)
+        newest = first - 1
+        since = {
+            device_id: from_us(time_us)
+            for device_id, time_us in zip(ids.tolist(), first.tolist(), strict=True)
+            if device_id not in self._created
+        }
         if since:
-            now = max(unit.message.received_at for unit in units)
-            newest |= await newest_times(self._connection, kind, since, now)
-        times = times_us(list(newest.values()))
-        self._account.newest.append((np.array(list(newest), np.int64), times))
-        return dict(zip(newest, times.tolist(), strict=True))
+            found = await newest_times(self._connection, kind, since, now)
+            newest[np.searchsorted(ids, list(found))] = times_us(list(found.values()))
+        self._account.newest.append((ids, newest))
+        return newest[of_device]
 
     async def _write_readings(self, of_kind: OfKind) -> None:
         """Store the readings of one kind, and the live emissions of those in order."""

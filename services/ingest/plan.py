@@ -87,13 +87,14 @@ class OfKind:
         return ids[last], self.times_us[self.in_order][last]
 
 
-def part(kind: Kind, units: list[Received], device_ids: IntArray, newest_us: IntArray) -> OfKind:
-    """Part the readings of one kind.
+def part(
+    kind: Kind, units: list[Received], device_ids: IntArray, times: IntArray, newest_us: IntArray
+) -> OfKind:
+    """Part the readings of one kind; `times` are theirs [us since 1970].
 
     `newest_us` has, for each, the last stored time of its device, or an earlier instant after which nothing
     of it is stored.
     """
-    times = times_us([unit.time for unit in units])
     by_device = np.argsort(device_ids, kind="stable")
     in_order = _newer(device_ids[by_device], times[by_device], newest_us[by_device])
     suspects = np.sort(by_device[~in_order])

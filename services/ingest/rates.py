@@ -75,7 +75,9 @@ class Group:
         self._formula = formula
         self.device_ids = np.array([member.device_id for member in members], np.int64)
         self.source_ids = np.array([member.source_id for member in members], np.int64)
-        self.basis = np.array([each.basis or "" for each in conversions])
+        self.bases = tuple(dict.fromkeys(each.basis for each in conversions))
+        """The ways in which the members are counted; each member has the number of its own in `basis`."""
+        self.basis = np.array([self.bases.index(each.basis) for each in conversions], np.int64)
         self.factor_ids = _optional([each.factor.factor_id for each in conversions])
         self.quantities = [each.quantity for each in conversions]
         self._is_register = np.array([member.is_register for member in members], np.bool_)

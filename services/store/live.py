@@ -14,7 +14,8 @@ from services.store.pool import Connection
 
 
 class LiveBlock(NamedTuple):
-    """The rates that readings stood for, as parallel arrays; one row for each reading and source."""
+    """The rates that readings stood for, as parallel arrays; one row for each reading and source. Rows of the
+    same source and device follow each other by time, those of each of its streams by themselves."""
 
     source_ids: npt.NDArray[np.int64]
     device_ids: npt.NDArray[np.int64]
@@ -30,7 +31,7 @@ class LiveBlock(NamedTuple):
 
 
 _COPY = """
-COPY core.live_emission (source_id, device_id, time, basis, co2_kg_per_h, co2e_kg_per_h, factor_id)
+COPY core.live_emission (source_id, device_id, time, basis, co2_kg_per_h, co2e_kg_per_h, factor_id, newest)
 FROM STDIN (FORMAT binary)
 """
 
@@ -42,7 +43,7 @@ FROM unnest(%(source_ids)s::integer[], %(device_ids)s::integer[], %(times)s::tim
 WHERE NOT EXISTS (
     SELECT FROM core.live_emission l
     WHERE l.source_id = wanted.source_id AND l.device_id = wanted.device_id AND l.time = wanted.time
-        AND l.time BETWEEN %(first)s AND %(last)s
+        AND l.newest AND l.time BETWEEN %(first)s AND %(last)s
 )
 ORDER BY wanted.position
 """
@@ -64,7 +65,8 @@ async def copy_live(connection: Connection, blocks: Iterable[LiveBlock]) -> None
 
 
 async def missing_live(connection: Connection, blocks: Iterable[LiveBlock]) -> list[LiveBlock]:
-    """Of these rows those whose device has none yet for that source and instant."""
+    """Of these rows, of the newest readings of their devices, those whose device has none yet for that source
+    and instant."""
     missing = []
     for block in blocks:
         times = [from_us(time_us) for time_us in block.times_us.tolist()]
@@ -109,7 +111,18 @@ def _columns(block: LiveBlock) -> list[Column]:
         floats(block.co2_kg_per_h),
         floats(block.co2e_kg_per_h),
         Column(factor_ids.data, ~no_factor),
+        integers(_newest(block), 1),
     ]
+
+
+def _newest(block: LiveBlock) -> npt.NDArray[np.bool_]:
+    """Whether a row is the last of its device and source in a row: who looks for the newest needs no
+    other."""
+    last = np.ones(len(block.times_us), np.bool_)
+    last[:-1] = (block.source_ids[1:] != block.source_ids[:-1]) | (
+        block.device_ids[1:] != block.device_ids[:-1]
+    )
+    return last
 
 
 async def reference_state(connection: Connection) -> tuple[int, int, bool]:

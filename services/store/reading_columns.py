@@ -70,11 +70,11 @@ def columns_of(
     )
 
 
-def _copy(kind: Kind) -> sql.Composed:
-    """COPY into the hypertable of a kind."""
+def _copy(kind: Kind) -> bytes:
+    """COPY into the hypertable of a kind, ready to send."""
     columns = sql.SQL(", ").join(map(sql.Identifier, reading_columns(kind)))
     table = sql.Identifier(*reading_table(kind).split("."))
-    return sql.SQL("COPY {} ({}) FROM STDIN (FORMAT binary)").format(table, columns)
+    return sql.SQL("COPY {} ({}) FROM STDIN (FORMAT binary)").format(table, columns).as_bytes(None)
 
 
 _COPY: Final = MappingProxyType({kind: _copy(kind) for kind in Kind})
@@ -106,7 +106,7 @@ async def copy_readings(
 
 async def copy_columns(
     connection: Connection,
-    statement: sql.Composed,
+    statement: bytes,
     pieces: Iterable[ReadingColumns],
     *,
     numbered: bool = False,

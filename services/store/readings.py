@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, LiteralString, NamedTuple
 
 import numpy as np
 from psycopg import sql
@@ -46,22 +46,25 @@ class _Statements:
         names = NAMES[kind]
         table = sql.Identifier(*reading_table(kind).split("."))
         stage = sql.Identifier(f"staged_{kind}")
+
+        def made(text: LiteralString, **parts: sql.Composable) -> bytes:
+            """Ready to send: psycopg would put it together each time."""
+            return sql.SQL(text).format(**common, **parts).as_bytes(None)
+
         common = {"table": table, "stage": stage, "values": _names(names)}
-        self.make_stage = sql.SQL(_MAKE_STAGE).format(**common)
-        self.empty_stage = sql.SQL("DELETE FROM {stage}").format(**common)
-        self.copy_stage = sql.SQL("COPY {stage} FROM STDIN (FORMAT binary)").format(**common)
-        self.compare = sql.SQL(_COMPARE).format(
-            stored=_names(names, "r"), staged=_names(names, "s"), **common
-        )
-        self.fetch = sql.SQL(_FETCH).format(stored=_names(names, "r"), **common)
-        self.fetch_few = sql.SQL(_FETCH_FEW).format(stored=_names(names, "r"), **common)
+        self.make_stage = made(_MAKE_STAGE)
+        self.empty_stage = made("DELETE FROM {stage}")
+        self.copy_stage = made("COPY {stage} FROM STDIN (FORMAT binary)")
+        self.compare = made(_COMPARE, stored=_names(names, "r"), staged=_names(names, "s"))
+        self.fetch = made(_FETCH, stored=_names(names, "r"))
+        self.fetch_few = made(_FETCH_FEW, stored=_names(names, "r"))
         assignments = sql.SQL(", ").join(
             sql.SQL("{name} = s.{name}").format(name=sql.Identifier(name)) for name in names
         )
-        self.update = sql.SQL(_UPDATE).format(assignments=assignments, **common)
-        self.newest = sql.SQL(_NEWEST).format(**common)
+        self.update = made(_UPDATE, assignments=assignments)
+        self.newest = made(_NEWEST)
         self.last_values = {
-            each.name: sql.SQL(_LAST_VALUE).format(value=sql.Identifier(each.name), **common)
+            each.name: made(_LAST_VALUE, value=sql.Identifier(each.name))
             for each in QUANTITIES[kind]
             if each.register
         }

@@ -44,7 +44,8 @@ def test_a_batch_is_parted_as_single_readings_are(
     units = [received(device, from_us(second * SECOND_US)) for device, second in came]
     device_ids = np.array([device for device, _ in came], np.int64)
     last = np.array([stored[device] * SECOND_US for device, _ in came], np.int64)
-    parted = part(Kind.METER, units, device_ids, last)
+    times = np.array([second * SECOND_US for _, second in came], np.int64)
+    parted = part(Kind.METER, units, device_ids, times, last)
 
     assert sorted(parted.in_order.tolist()) == in_order
     by_device = [(came[row][0], came[row][1]) for row in parted.in_order.tolist()]

@@ -23,7 +23,7 @@ LEFT JOIN core.device_period dp
     ON dp.device_id = member.device_id AND dp.valid_from <= now() AND now() < dp.valid_to
 LEFT JOIN LATERAL (
     SELECT l.time FROM core.live_emission l
-    WHERE l.source_id = s.source_id AND l.device_id = member.device_id
+    WHERE l.source_id = s.source_id AND l.device_id = member.device_id AND l.newest
     ORDER BY l.time DESC LIMIT 1
 ) last ON true
 CROSS JOIN LATERAL (
@@ -34,7 +34,7 @@ CROSS JOIN LATERAL (
         CASE WHEN count(*) = count(l.factor_id) AND min(l.factor_id) = max(l.factor_id) THEN min(l.factor_id) END
             AS factor_id
     FROM core.live_emission l
-    WHERE l.source_id = s.source_id AND l.device_id = member.device_id AND l.time = last.time
+    WHERE l.source_id = s.source_id AND l.device_id = member.device_id AND l.newest AND l.time = last.time
         AND (l.basis IS NOT DISTINCT FROM 'market') = (basis.word = 'market')
 ) newest
 WHERE s.ended_at IS NULL OR s.ended_at > now()
