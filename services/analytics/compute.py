@@ -155,11 +155,10 @@ class Computation:
             }
             found = ledger.by_device(await neighbours(connection, kind, list(stretches.values())))
             near = {device_id: found.get(device_id, ledger.NOTHING_NEAR) for device_id in stretches}
-            first = [stretches[device_id] for device_id, each in near.items() if not each.before]
-            last = [stretches[device_id] for device_id, each in near.items() if not each.after]
-            for device_id, time in (await last_before(connection, kind, first)).items():
+            around = list(stretches.values())
+            for device_id, time in (await last_before(connection, kind, around)).items():
                 near[device_id] = near[device_id]._replace(heard_before=to_us(time))
-            for device_id, time in (await first_after(connection, kind, last)).items():
+            for device_id, time in (await first_after(connection, kind, around)).items():
                 near[device_id] = near[device_id]._replace(heard_after=to_us(time))
             result |= {key: near[self._known.ids[key]] for key in keys if key in self._known.ids}
         return result

@@ -153,8 +153,8 @@ def with_members(plan: Plan, windows: Mapping[DeviceKey, Window]) -> tuple[Windo
 
 
 class Near(NamedTuple):
-    """The neighbours of one device's window: the nearest hours with readings that count, by quantity code;
-    where there is none on a side, the nearest reading of any status."""
+    """The neighbours of one device's window: the nearest hours with readings that count, by code of the
+    register; and the nearest reading of any status."""
 
     before: Mapping[int, int] = MappingProxyType({})
     after: Mapping[int, int] = MappingProxyType({})
@@ -165,12 +165,12 @@ class Near(NamedTuple):
     @property
     def earlier(self) -> int | None:
         """The nearest of all before the window; None: there is no reading."""
-        return max(self.before.values(), default=self.heard_before)
+        return self.heard_before
 
     @property
     def later(self) -> int | None:
         """The nearest of all after the window; None: there is no reading."""
-        return min(self.after.values(), default=self.heard_after)
+        return self.heard_after
 
 
 NOTHING_NEAR: Final = Near()
@@ -222,7 +222,6 @@ def needed(history: DeviceHistory, window: Window, near: Near) -> list[Window]:
     hold_us = history.hold_us
     back_us = max(hold_us, history.memory_us)
     hours = {hour for code, hour in (*near.before.items(), *near.after.items()) if BY_CODE[code].register}
-    hours |= {choose(of.values()) for choose, of in ((max, near.before), (min, near.after)) if of}
     heard = [time for time in (near.heard_before, near.heard_after) if time is not None]
     return disjoint(
         [

@@ -90,8 +90,8 @@ class Budgets(NamedTuple):
     def learning(cls) -> Budgets:
         """By the time that the transactions before took."""
         return cls(
-            Budget(1000, least=50, most=50_000, target_s=LIVE_S),
-            Budget(1000, least=50, most=20_000, target_s=LATE_S),
+            Budget(2000, least=500, most=50_000, target_s=LIVE_S),
+            Budget(1000, least=250, most=20_000, target_s=LATE_S),
             Budget(50_000, least=1000, most=1_000_000, target_s=LATE_S),
         )
 

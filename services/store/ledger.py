@@ -21,7 +21,7 @@ class Versions(NamedTuple):
 
 
 class Neighbours(NamedTuple):
-    """The hours nearest to a stretch, on either side, in which a quantity has readings that count; None:
+    """The hours nearest to a stretch, on either side, in which a register has readings that count; None:
     there is none. `inside`: whether the stretch itself has."""
 
     device_id: int
@@ -77,7 +77,7 @@ async def device_keys(connection: Connection, ids: Collection[int]) -> dict[int,
 
 
 async def neighbours(connection: Connection, kind: Kind, stretches: Collection[Stretch]) -> list[Neighbours]:
-    """The neighbours of each stretch, of one kind of devices, in the ledger as it stands."""
-    codes = [each.code for each in QUANTITIES[kind]]
+    """The neighbours of each stretch, of the registers of one kind of devices, in the ledger as it stands."""
+    codes = [each.code for each in QUANTITIES[kind] if each.register]
     cursor = await connection.execute(_NEIGHBOURS, {**columns(stretches), "quantities": codes})
     return [Neighbours(*row) for row in await cursor.fetchall()]

@@ -33,7 +33,6 @@ METER = DeviceKey("s", Kind.METER, "m")
 OTHER = DeviceKey("s", Kind.METER, "n")
 IMPORT = quantity(Kind.METER, "energy_import_kwh").code
 EXPORT = quantity(Kind.METER, "energy_export_kwh").code
-POWER = quantity(Kind.METER, "power_kw").code
 BEGIN = to_us(T0)
 
 
@@ -123,7 +122,7 @@ def test_a_stretch_reopens_hours_that_may_have_begun_elsewhere(site: World) -> N
 
 def test_a_step_reaches_to_its_other_reading(site: World) -> None:
     grid = site.plan.history(METER).grid
-    near = Near({IMPORT: hours(-9, 0).begin_us, POWER: hours(-2, 0).begin_us}, {}, frozenset())
+    near = Near({IMPORT: hours(-9, 0).begin_us}, {}, frozenset(), heard_before=hours(-2, 0).begin_us + 5)
     assert widened(grid, hours(0, 1), near, {IMPORT}, []) == hours(-9, 1)
     # A register that is not among what came leaves its steps as they are.
     assert widened(grid, hours(0, 1), near, {EXPORT}, []) == hours(-2, 1)
@@ -149,10 +148,12 @@ def test_the_readings_of_a_window(site: World) -> None:
     assert back == 4140 * SECOND_US  # an hour of minutes, for a value that is stuck, and three holds
     window = hours(0, 1)
     assert needed(history, window, NOTHING_NEAR) == [Window(window.begin_us - back, window.end_us + hold)]
-    near = Near({IMPORT: hours(-9, 0).begin_us, POWER: hours(-20, 0).begin_us}, {}, frozenset())
+    heard_us = hours(-3, 0).begin_us + 5
+    near = Near({IMPORT: hours(-9, 0).begin_us}, {}, frozenset(), heard_before=heard_us)
     far = hours(-9, -8)
     assert needed(history, window, near) == [
         Window(far.begin_us - back, far.end_us + hold),
+        Window(heard_us, heard_us + 1),
         Window(window.begin_us - back, window.end_us + hold),
     ]
 
