@@ -21,6 +21,7 @@ from services.store.errors import StoreError
 from services.store.factor_loading import load_table
 from services.store.factors import shipped_factors
 from services.store.pool import Connection, connect
+from services.store.registry import rewrite_relations
 
 HERE: Final = Path(__file__).parent
 MIGRATIONS: Final = HERE / "migrations"
@@ -97,6 +98,8 @@ async def migrate(
         if views_changed:
             tell("views and rights")
             await _remake_views(connection, view_files)
+        if pending:
+            await rewrite_relations(connection)
         quantities = await _sync_quantities(connection)
         factors = await _import_shipped(connection)
     return Report(tuple(file.name for file in pending), views_changed, quantities, factors)

@@ -25,7 +25,7 @@ from services.domain.registry.projection import (
 from services.domain.registry.stored import dump, load
 from services.store.errors import StoreError
 from services.store.pool import Connection
-from services.store.registry_relations import write_routes
+from services.store.registry_relations import write_relations
 from services.store.revisions import Cause, Restatement, note_restatement
 
 EMPTY: Final = Registry(version=1)
@@ -153,6 +153,16 @@ async def apply_registry(connection: Connection, plan: Plan) -> int:
         restatement = Restatement(f"registry version {version}", Cause.REGISTRY, _places(plan.changes))
         await mark_dirty(connection, plan.touched, restatement)
     return version
+
+
+async def rewrite_relations(connection: Connection) -> None:
+    """Write anew how things of the registry in force belong together. Raises psycopg.Error."""
+    async with connection.transaction():
+        await lock_registry(connection)
+        registry = (await load_registry(connection)).registry
+        await write_relations(
+            connection, registry, await device_ids(connection), await source_ids(connection)
+        )
 
 
 async def _computed_until(connection: Connection, registry: Registry) -> Computed:
@@ -291,7 +301,7 @@ async def _write_sources(connection: Connection, registry: Registry) -> None:
                     [basis or "none" for basis in period.bases],
                 )
             )
-    await write_routes(connection, registry, sources)
+    await write_relations(connection, registry, devices, sources)
 
 
 _UPSERT_SOURCE: Final = """

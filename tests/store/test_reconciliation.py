@@ -201,6 +201,11 @@ def test_a_pair_is_judged_by_a_day_and_not_by_an_hour(
     assert (row["day_known_hours"], row["day_verdict"]) == (hours, verdict)
     if hours == 24:
         assert row["day_difference_pct"] == pytest.approx(stack_kg - 100.0)
+    found = database.execute(
+        "SELECT device, detail FROM api.findings WHERE finding = 'routes_disagree'"
+    ).fetchall()
+    assert [each["device"] for each in found] == (["stack"] if verdict == "outside" else [])
+    assert all("has 720 kg CO2 more than its other route" in each["detail"] for each in found)
 
 
 def test_live_rates_are_compared_by_what_the_newest_hour_states(database: Database) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from services.store.migrate import MIGRATIONS
 from services.store.pool import Connection, connect
+from services.store.registry import rewrite_relations
 from tests.store.test_registry import edited, put, rows
 
 pytestmark = pytest.mark.anyio
@@ -41,6 +42,49 @@ async def test_routes_are_written_with_the_registry(connection: Connection) -> N
     ) == [("coal, gas",)]
     await put(connection, edited((", reconciles_with: coal}", "}")))
     assert await rows(connection, ROUTES) == []
+
+
+SUBMETERS = (
+    "SELECT d.device, m.device, p.valid_from::date::text, p.valid_to::text, p.uncertainty_pct, "
+    "p.main_uncertainty_pct FROM core.submeter_period p JOIN core.device d USING (device_id) "
+    "JOIN core.device m ON m.device_id = p.main_id ORDER BY 1, 3"
+)
+VIRTUAL = (
+    "SELECT p.virtual_meter, p.carrier, p.area, array_agg(part.sign || ' ' || d.device ORDER BY d.device) "
+    "FROM core.virtual_period p CROSS JOIN LATERAL unnest(p.device_ids, p.signs) AS part (device_id, sign) "
+    "JOIN core.device d ON d.device_id = part.device_id GROUP BY p.virtual_meter, p.carrier, p.area"
+)
+TENANT = """\
+    virtual_meters:
+      tenant: {facts: [{from: 2024-01-01, area: hall, plus: [meter/main], minus: [meter/sub]}]}
+    sources:
+"""
+
+
+async def test_how_meters_belong_together_is_written_with_the_registry(connection: Connection) -> None:
+    registry = edited(
+        (
+            "            submeter_of: meter/main\n",
+            "            submeter_of: meter/main\n            accuracy_pct: 1\n",
+        ),
+        (
+            "interval_s: 30}",
+            "accuracy_pct: 0.5, interval_s: 30}\n          - {from: 2026-01-01, uncertainty_pct: 0.3}",
+        ),
+        ("    sources:\n", TENANT),
+    )
+    await put(connection, registry)
+    submeters = [
+        ("sub", "main", "2023-12-31", "2024-12-31 23:00:00+00", 1.0, None),
+        ("sub", "main", "2024-12-31", "2025-12-31 23:00:00+00", 1.0, 0.5),
+        ("sub", "main", "2025-12-31", "infinity", 1.0, 0.3),
+    ]
+    virtual = [("tenant", "electricity", "hall", ["1 main", "-1 sub"])]
+    assert (await rows(connection, SUBMETERS), await rows(connection, VIRTUAL)) == (submeters, virtual)
+    await connection.execute("DELETE FROM core.submeter_period")
+    await connection.execute("DELETE FROM core.virtual_period")
+    await rewrite_relations(connection)  # as after a migration that made the tables
+    assert (await rows(connection, SUBMETERS), await rows(connection, VIRTUAL)) == (submeters, virtual)
 
 
 async def test_the_migration_finds_the_routes_of_the_registry_in_force(connection: Connection) -> None:

@@ -10,6 +10,7 @@ from services.domain.registry.check_market import check_market
 from services.domain.registry.check_sources import check_sources
 from services.domain.registry.check_totals import check_totals
 from services.domain.registry.check_uncertainty import check_uncertainties
+from services.domain.registry.check_virtual import check_virtual_meters
 from services.domain.registry.model import Registry
 from services.domain.registry.problems import Place, Problem
 from services.domain.registry.scope import FactorNames, SiteScope
@@ -34,6 +35,7 @@ def check(
             check_stocks,
             check_totals,
             check_uncertainties,
+            check_virtual_meters,
         ):
             problems += examine(scope)
     return problems

@@ -10,11 +10,12 @@ from typing import Any, Final, Literal, TypeAlias
 
 from services.domain.reading import DeviceKey
 from services.domain.registry.clock import local_text, zone
-from services.domain.registry.facts import all_devices, begins, dated
-from services.domain.registry.model import Device, DeviceFacts, Registry, Site, Source, SourceFacts
+from services.domain.registry.facts import Facts, all_devices, begins, dated
+from services.domain.registry.model import Device, Registry, Site, Source, VirtualMeter
 from services.domain.registry.problems import Place, Problem
 from services.domain.registry.projection import device_key, earlier
 from services.domain.registry.readable import readable
+from services.domain.registry.virtual import leaves
 
 Computed: TypeAlias = Mapping[DeviceKey, datetime]
 """For each device with computed hours, when the last of them ends."""
@@ -52,7 +53,9 @@ def keyed(registry: Registry) -> dict[str, Any]:
     """The registry as plain data with the site's clock readings, its dated lists keyed by date."""
     document = readable(registry)
     for site in document["sites"].values():
-        for thing in chain(site.get("devices", {}).values(), site.get("sources", {}).values()):
+        for thing in chain(
+            *(site.get(each, {}).values() for each in ("devices", "sources", "virtual_meters"))
+        ):
             thing["facts"] = {entry.pop("from"): entry for entry in thing["facts"]}
         for source in site.get("sources", {}).values():
             _key_by_date(source, "contracts", "contract", "from")
@@ -92,6 +95,7 @@ def refusals(old: Registry, new: Registry, computed: Computed) -> list[Problem]:
         problems += _gone((*place, "areas"), before.areas, after.areas, "area")
         problems += _gone((*place, "devices"), before.devices, after.devices, "device")
         problems += _gone((*place, "sources"), before.sources, after.sources, "source")
+        problems += _virtual_refusals(before, after, place, ends)
         problems += _site_refusals(before, after, place, any(ends.values()))
         for ref in before.devices.keys() & after.devices.keys():
             local = zone(after.timezone)
@@ -146,8 +150,24 @@ def _source_refusals(
         yield from _fact_refusals(before, after, where, end, zone(new.timezone))
 
 
+def _virtual_refusals(
+    old: Site, new: Site, place: Place, ends: Mapping[str, datetime | None]
+) -> Iterator[Problem]:
+    """As for a device: the past of a virtual meter is what was added up."""
+    yield from _gone((*place, "virtual_meters"), old.virtual_meters, new.virtual_meters, "virtual meter")
+    for name in old.virtual_meters.keys() & new.virtual_meters.keys():
+        before, after = old.virtual_meters[name], new.virtual_meters[name]
+        computed = [end for ref in leaves(old, name) if (end := ends.get(ref)) is not None]
+        where = (*place, "virtual_meters", name)
+        yield from _fact_refusals(before, after, where, max(computed, default=None), zone(new.timezone))
+
+
 def _fact_refusals(
-    old: Device | Source, new: Device | Source, place: Place, end: datetime | None, local: tzinfo
+    old: Device | Source | VirtualMeter,
+    new: Device | Source | VirtualMeter,
+    place: Place,
+    end: datetime | None,
+    local: tzinfo,
 ) -> Iterator[Problem]:
     """Entries that were changed or taken away although hours from their date on are computed."""
     if end is None:
@@ -171,13 +191,13 @@ def _fact_refusals(
             yield Problem((*place, "facts", list(after).index(at)), message)
 
 
-def _changed(old: DeviceFacts | SourceFacts, new: DeviceFacts | SourceFacts) -> list[str]:
+def _changed(old: Facts, new: Facts) -> list[str]:
     """The facts that differ and that a number hangs on."""
     before, after = _named(old), _named(new)
     return sorted(name for name in before.keys() | after.keys() if _differ(name, before, after))
 
 
-def _named(entry: DeviceFacts | SourceFacts) -> dict[str, Any]:
+def _named(entry: Facts) -> dict[str, Any]:
     return {name: getattr(entry, name) for name in entry.model_fields_set - _NO_NUMBER}
 
 

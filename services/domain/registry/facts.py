@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import TypeAlias
 
 from services.domain.registry.model import (
     Contract,
@@ -12,22 +13,26 @@ from services.domain.registry.model import (
     Method,
     Source,
     SourceFacts,
+    VirtualFacts,
+    VirtualMeter,
     facts_at,
 )
 
+Facts: TypeAlias = DeviceFacts | SourceFacts | VirtualFacts
 
-def begins(facts: Sequence[DeviceFacts] | Sequence[SourceFacts]) -> list[datetime]:
+
+def begins(facts: Sequence[Facts]) -> list[datetime]:
     """When each entry begins."""
     return [entry.from_ for entry in facts]
 
 
-def dated(thing: Device | Source) -> dict[datetime, DeviceFacts | SourceFacts]:
+def dated(thing: Device | Source | VirtualMeter) -> dict[datetime, Facts]:
     """The entries by the instants at which they begin, in the order of the file."""
-    entries: Sequence[DeviceFacts | SourceFacts] = thing.facts
+    entries: Sequence[Facts] = thing.facts
     return {entry.from_: entry for entry in entries}
 
 
-def entry_in_force(facts: Sequence[DeviceFacts] | Sequence[SourceFacts], at: datetime) -> int:
+def entry_in_force(facts: Sequence[Facts], at: datetime) -> int:
     """The position of the newest entry at `at`; 0 where none has begun."""
     begun = [(begin, index) for index, begin in enumerate(begins(facts)) if begin <= at]
     return max(begun)[1] if begun else 0
@@ -60,7 +65,7 @@ def bases_of(source: Source, facts: SourceFacts) -> tuple[str | None, ...]:
     return ("market", "location") if facts.total_basis == "market" else ("location", "market")
 
 
-def ended_by(thing: Device | Source, at: datetime) -> bool:
+def ended_by(thing: Device | Source | VirtualMeter, at: datetime) -> bool:
     """Whether it has ended at `at`."""
     return thing.ended is not None and thing.ended <= at
 

@@ -27,6 +27,10 @@ def _listed(value: object) -> object:
 
 
 Ids = Annotated[tuple[Id, ...], BeforeValidator(_listed)]
+MeterRef = Annotated[
+    str, StringConstraints(pattern=r"^(meter|flowmeter|beltscale|virtual)/[a-z0-9][a-z0-9_-]{0,62}$")
+]
+"""What an amount is metered by: a device of the site, or another of its virtual meters."""
 Positive = Annotated[float, Field(gt=0)]
 Percent = Annotated[float, Field(ge=0, le=100)]
 BelowAll = Annotated[float, Field(ge=0, lt=100)]
@@ -317,6 +321,25 @@ class Source(Strict):
     ended: AwareDatetime | None = None
 
 
+class VirtualFacts(Strict):
+    """What a virtual meter is made of, from an instant on; what is not named stays as it was."""
+
+    from_: AwareDatetime = Field(alias="from")
+    area: Id | None = None
+    plus: tuple[MeterRef, ...] | None = None
+    minus: tuple[MeterRef, ...] | None = None
+    note: str | None = None
+
+
+class VirtualMeter(Strict):
+    """A sum and difference of meters of one carrier, such as a tenant that has none of its own. It is in no
+    total: what it is made of is."""
+
+    name: str = ""
+    facts: tuple[VirtualFacts, ...] = Field(min_length=1)
+    ended: AwareDatetime | None = None
+
+
 class Area(Strict):
     name: str = ""
     type: Literal["building", "plant", "floor", "unit"] = "building"
@@ -346,6 +369,7 @@ class Site(Strict):
     areas: dict[Id, Area] = Field(default_factory=dict)
     devices: dict[DeviceRef, Device] = Field(default_factory=dict)
     sources: dict[Id, Source] = Field(default_factory=dict)
+    virtual_meters: dict[Id, VirtualMeter] = Field(default_factory=dict)
     events: tuple[MeterReplaced, ...] = ()
     ended: AwareDatetime | None = None
 
@@ -355,7 +379,7 @@ class Registry(Strict):
     sites: dict[Id, Site] = Field(default_factory=dict)
 
 
-F = TypeVar("F", DeviceFacts, SourceFacts)
+F = TypeVar("F", DeviceFacts, SourceFacts, VirtualFacts)
 
 
 def facts_at(facts: tuple[F, ...], at: datetime) -> F | None:

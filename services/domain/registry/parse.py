@@ -31,6 +31,8 @@ from services.domain.registry.model import (
     Stock,
     Stream,
     Uncertainties,
+    VirtualFacts,
+    VirtualMeter,
 )
 from services.domain.registry.problems import Place, Problem, RegistryError
 from services.domain.registry.scope import FactorNames
@@ -38,7 +40,7 @@ from services.domain.registry.written import with_numbers
 
 _TIMES: Final = frozenset({"from", "until", "ended", "at"})
 _DATES: Final = frozenset({"calibration_due"})
-_ENTRIES: Final = frozenset({"areas", "devices", "sources"})
+_ENTRIES: Final = frozenset({"areas", "devices", "sources", "virtual_meters"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,10 +213,16 @@ def _shown(value: object) -> str:
 
 def _is_reference(place: Place) -> bool:
     named = {"device", "submeter_of", "area"}
-    return "devices" in place[3:] or "reconciles_with" in place or place[-1] in named
+    listed = {"reconciles_with", "plus", "minus"}
+    return "devices" in place[3:] or not listed.isdisjoint(place) or place[-1] in named
 
 
 def _bad_id(place: Place, value: object) -> str:
+    if place[-2:-1] in {("plus",), ("minus",)}:
+        return (
+            f"is {_shown(value)}: a virtual meter is made of meter/id, flowmeter/id, beltscale/id and "
+            "virtual/id."
+        )
     if place[2:3] in {("devices",), ("events",)} or {"devices", "device", "submeter_of"} & set(place[3:]):
         return (
             f"is {_shown(value)}: a device is written kind/id, its kind one of meter, flowmeter, cems and "
@@ -223,11 +231,18 @@ def _bad_id(place: Place, value: object) -> str:
     return f"is {_shown(value)}: an id is up to 63 of a-z, 0-9, _ and -, beginning with a letter or digit."
 
 
+_FACTS: Final[Mapping[str, type[BaseModel]]] = {
+    "devices": DeviceFacts,
+    "sources": SourceFacts,
+    "virtual_meters": VirtualFacts,
+}
+
 _MODELS: Final[Mapping[str, type[BaseModel]]] = {
     "sites": Site,
     "areas": Area,
     "devices": Device,
     "sources": Source,
+    "virtual_meters": VirtualMeter,
     "events": MeterReplaced,
     "registers": Register,
     "streams": Stream,
@@ -255,5 +270,5 @@ def _model_at(place: Place) -> type[BaseModel]:
     if len(place) < 2:
         return Registry
     if place[-2] == "facts":
-        return DeviceFacts if place[2] == "devices" else SourceFacts
+        return _FACTS[str(place[2])]
     return _MODELS.get(str(place[-2]), Registry)

@@ -25,7 +25,9 @@ def readable(registry: Registry) -> dict[str, Any]:
 def _times(site: dict[str, Any]) -> Iterator[tuple[dict[str, Any], str]]:
     """Every place in a site where there is a time."""
     things = [
-        thing for section in ("areas", "devices", "sources") for thing in site.get(section, {}).values()
+        thing
+        for section in ("areas", "devices", "sources", "virtual_meters")
+        for thing in site.get(section, {}).values()
     ]
     for thing in (site, *things):
         if thing.get("ended"):

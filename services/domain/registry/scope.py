@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from services.domain.quantities import NAMES, Kind
 from services.domain.registry.facts import device_facts_at
-from services.domain.registry.model import Device, Site, Source
+from services.domain.registry.model import Device, Site, Source, VirtualMeter
 from services.domain.registry.problems import Place, Problem
 
 FactorNames: TypeAlias = Mapping[str, Set[str]]
@@ -68,7 +68,7 @@ class SiteScope:
         return frozenset(found - {ref})  # in a cycle, which is a fault of its own
 
 
-def check_dates(thing: Device | Source, place: Place) -> Iterator[Problem]:
+def check_dates(thing: Device | Source | VirtualMeter, place: Place) -> Iterator[Problem]:
     """Entries come in the order of their dates, and the end after all of them."""
     for index in range(1, len(thing.facts)):
         before, entry = thing.facts[index - 1].from_, thing.facts[index].from_

@@ -27,7 +27,11 @@ FROM (VALUES
     ('clock_behind', 'notice', 's', 'readings came steadily late, one by one',
         'Set the device''s clock by NTP, or find what delays it; its hours are shifted if it is the clock.'),
     ('stale', 'warning', 's', 'nothing came for longer than a value is held, up to now',
-        'Look at power and network of the device; end it in the registry if it is gone.')
+        'Look at power and network of the device; end it in the registry if it is gone.'),
+    ('negative_remainder', 'warning', 'kWh', 'the sub-meters count more than their main meter, over 24 closed hours',
+        'Compare ratios, registers and wiring of main meter and sub-meters; api.energy_remainder_hourly tells since when.'),
+    ('routes_disagree', 'warning', 'kg', 'two routes of the same carbon differ by more than both are uncertain, over 24 closed hours',
+        'Find which of the two changed: api.reconciliation_daily tells since when, docs/runbooks/routes-disagree.md how.')
 ) AS k (finding, severity, unit, meaning, advice);
 
 COMMENT ON VIEW api.finding_kinds IS 'The kinds of findings there are.';
@@ -64,6 +68,19 @@ WITH found AS (
     FROM api.devices s
     JOIN core.device d ON d.site = s.site AND d.kind = s.kind AND d.device = s.device
     WHERE s.stale
+    UNION ALL
+    SELECT d.device_id, 'negative_remainder', 0, r.from_time, r.to_time, 1, NULL, r.remainder_kwh, r.remainder_kwh,
+        -coalesce(r.tolerance_kwh, 0), r.to_time
+    FROM api.energy_remainder_24h r
+    JOIN core.device d ON d.site = r.site AND d.kind = r.kind AND d.device = r.device
+    WHERE r.verdict = 'negative'
+    UNION ALL
+    SELECT p.device_ids[1], 'routes_disagree', 0, r.from_time, r.to_time, 1, NULL, r.difference_kg, r.difference_kg,
+        r.tolerance_kg, r.to_time
+    FROM api.reconciliation_24h r
+    JOIN core.source s ON s.site = r.site AND s.source = r.source
+    JOIN core.source_period p ON p.source_id = s.source_id AND p.valid_from <= now() AND now() < p.valid_to
+    WHERE r.verdict = 'outside'
 )
 SELECT d.site, d.device, d.kind, f.finding, k.severity, q.quantity, coalesce(k.unit, q.unit) AS unit,
     f.from_time, f.to_time, f.events, f.readings, f.low, f.high, f.bound,
@@ -87,6 +104,11 @@ SELECT d.site, d.device, d.kind, f.finding, k.severity, q.quantity, coalesce(k.u
             trim_scale(round(-f.low::numeric, 1)))
         WHEN 'clock_behind' THEN format('%s readings came %s to %s s after their time.', f.readings,
             trim_scale(round(f.low::numeric, 1)), trim_scale(round(f.high::numeric, 1)))
+        WHEN 'negative_remainder' THEN format('The sub-meters count %s kWh more than the main meter; %s is explained.',
+            trim_scale(round(-f.low::numeric, 3)), trim_scale(round(-f.bound::numeric, 3)))
+        WHEN 'routes_disagree' THEN format('The source of this device has %s kg CO2 %s than its other route; %s is explained.',
+            trim_scale(round(abs(f.low)::numeric, 1)), CASE WHEN f.low < 0 THEN 'less' ELSE 'more' END,
+            trim_scale(round(f.bound::numeric, 1)))
         WHEN 'stale' THEN coalesce(format('Nothing for %s.', date_trunc('second', now() - f.from_time)),
             'Nothing ever came.')
     END AS detail,
