@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from services.domain.quality.rows import FindingKind
 from services.domain.quantities import Kind
 from services.domain.reading import DeviceKey, Reading
+from services.store.finding_list import NAMES, list_findings
 from tests.ledger.conftest import T0, Database, database, reading, site_of
 
 __all__ = ["database"]
@@ -56,3 +58,40 @@ async def test_a_gap_over_hours_is_one_finding_and_closes(database: Database) ->
     await database.receive([*minutes(range(11, 100)), *minutes(range(106, 200))])
     await database.run()
     assert await database.fetch(FINDINGS) == []
+
+
+async def test_a_finding_of_every_kind_is_told_in_a_sentence(database: Database) -> None:
+    kinds = await database.fetch("SELECT finding, advice FROM api.finding_kinds ORDER BY finding")
+    assert [name for name, _ in kinds] == sorted(NAMES)
+    await database.apply({"s": site_of({"meter/m": FACTS})})
+    await database.receive(minutes(range(3)))
+    await database.run()
+    [(device_id,)] = await database.fetch("SELECT device_id FROM core.device")
+    for kind in FindingKind:
+        await database.connection.execute(
+            "INSERT INTO core.finding_hour (device_id, kind, quantity, hour, begins, ends, continues, events,"
+            " readings, low, high, bound) VALUES (%s, %s, 5, %s, %s, %s, false, 1, 7, 1.5, 2.5, 3)",
+            [device_id, str(kind), T0, T0, at(9)],
+        )
+    told = await database.fetch("SELECT finding, detail, unit FROM api.findings ORDER BY finding")
+    assert {name for name, _, _ in told} >= {*FindingKind, "stale"}
+    assert all(detail for _, detail, _ in told)
+    assert ("stuck", "1.5 V in each of 7 readings over 00:09:00.", "V") in told
+    assert ("gap", "No reading for 00:09:00: 7 are missing.", "s") in told
+
+
+async def test_what_began_before_is_listed_while_it_goes_on(database: Database) -> None:
+    await database.apply({"s": site_of({"meter/m": FACTS})})
+    await database.receive([*minutes(range(11)), *minutes(range(200, 211)), *minutes(range(240, 246))])
+    await database.run()
+
+    async def listed(since: float, **only: Any) -> list[tuple[str, Any]]:
+        rows = await list_findings(database.connection, at(since), 10, **only)
+        return [(row.finding, row.from_time) for row in rows]
+
+    silent = ("stale", at(245))
+    assert await listed(-60) == [silent, ("gap", at(210)), ("gap", at(10))]
+    assert await listed(150, with_now=False) == [("gap", at(210)), ("gap", at(10))]
+    assert await listed(201, finding="gap") == [("gap", at(210))]
+    assert await listed(241) == [silent]
+    assert await listed(0, site="elsewhere") == []

@@ -11,6 +11,7 @@ from fastapi import APIRouter, Depends, Query
 
 from services.analytics.web import answers, period, totals
 from services.analytics.web.errors import ApiError, BadRequestError, NotFoundError
+from services.analytics.web.findings import add_findings
 from services.analytics.web.parameters import refuse_strange
 from services.analytics.web.reader import POOL_TIMEOUT_S, BoardReader, Clock
 from services.analytics.web.summary import rate_of
@@ -61,6 +62,7 @@ def router(pool: Pool, reader: BoardReader, clock: Clock, *, max_rows: int = MAX
     _add_emissions(routes, pool, clock, max_rows)
     _add_energy(routes, pool, clock, max_rows)
     _add_totals(routes, pool, clock)
+    add_findings(routes, pool, clock)
     return routes
 
 
