@@ -86,6 +86,7 @@ class FactorBook:
 
     def __init__(self, factors: Iterable[Factor]) -> None:
         self._by_name: defaultdict[str, list[Factor]] = defaultdict(list)
+        self._found: dict[tuple[str, str, str | None, date], Found | str] = {}
         self.factors: tuple[Factor, ...] = _newest_records(factors)
         for factor in self.factors:
             self._by_name[factor.factor_set].append(factor)
@@ -100,6 +101,13 @@ class FactorBook:
         `fuel` "electricity" with a `region` is that place's grid average. Where nothing is published for the
         date, the newest earlier factor stands in, provisionally, for at most MAXIMUM_AGE_YEARS.
         """
+        # Of ten thousand sources nearly all ask for the same few.
+        wanted = (factor_set, fuel, region, on)
+        if wanted not in self._found:
+            self._found[wanted] = self._find(*wanted)
+        return self._found[wanted]
+
+    def _find(self, factor_set: str, fuel: str, region: str | None, on: date) -> Found | str:
         rows = self._by_name.get(factor_set)
         if not rows:
             return f"There is no factor set {factor_set}."
