@@ -42,6 +42,9 @@ COMMANDS: Final = MappingProxyType(
         "deadletters": Entry("services.cli.deadletters:app", "See, replay or accept dead letters."),
         "readings": Entry("services.cli.readings:app", "Void or correct stored readings; the raw ones stay."),
         "findings": Entry("services.cli.findings:findings", "List what is strange in stored readings."),
+        "emissions": Entry(
+            "services.cli.emissions:emissions", "What was reported on a day, and why it differs."
+        ),
         "partitions": Entry("services.cli.partitions:app", "See which ingest takes which sites; retire one."),
         "factors": Entry("services.cli.factors:app", "List the published emission factors, or load a table."),
         "calc": Entry("services.cli.calc.app:app", "Compute one set of values, with every value on the way."),

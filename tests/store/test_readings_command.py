@@ -75,3 +75,29 @@ def test_what_is_refused_is_told(
     carbonflow: Carbonflow, arguments: list[str], status: int, told: str
 ) -> None:
     assert told in carbonflow("readings", *arguments, status=status).stderr
+
+
+def test_the_past_is_compared_with_today(carbonflow: Carbonflow, database_url: str) -> None:
+    with psycopg.connect(database_url) as connection:
+        connection.execute("INSERT INTO core.site (site, timezone) VALUES ('s', 'Asia/Shanghai')")
+        connection.execute(
+            "INSERT INTO core.source (site, source, scope, method, carrier)"
+            " VALUES ('s', 'boiler', 1, 'fuel', 'natural_gas')"
+        )
+        connection.execute(
+            "INSERT INTO core.emission_hour (source_id, hour, basis, activity_unit, co2_kg, in_total,"
+            " coverage, factor_provisional, estimated, stands_since)"
+            " VALUES (1, '2026-02-01T00:00Z', 'none', 'Nm3', 5, true, 1, false, false, '2026-02-02T00:00Z')"
+        )
+        connection.commit()
+        connection.execute("UPDATE core.emission_hour SET co2_kg = 7")
+    found = carbonflow.json("emissions", "--as-of", "2026-03-01")
+    [site] = found["sites"]
+    [source], [change] = site["sources"], site["changes"]
+    assert site["as_of"] == "2026-03-01T16:00:00+00:00"
+    assert (source["co2_kg_then"], source["co2_kg_now"], source["in_total"]) == (5.0, 7.0, True)
+    assert (change["reason"], change["hours"], change["co2_kg"]) == ("late data", 1, 2.0)
+    assert "late data" in carbonflow("emissions", "--as-of", "2026-03-01T00:00:00Z").stdout
+    assert "No hour had ended" in carbonflow("emissions", "--as-of", "2026-01-01", "--site", "s").stdout
+    assert "no site x" in carbonflow("emissions", "--as-of", "2026-01-01", "--site", "x", status=1).stderr
+    assert "neither a day" in carbonflow("emissions", "--as-of", "2026-01-01T00:00:00", status=2).stderr
