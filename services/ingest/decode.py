@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from msgspec.structs import astuple
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails, to_json
+from pydantic_core import ErrorDetails
 
 from services.domain.outcome import Reason
 from services.domain.quantities import NAMES, Kind
 from services.domain.reading import DeviceKey, Reading, Values
 from services.ingest import narrow, status
+from services.ingest.beside import with_more
+from services.ingest.device_state import state_of
 from services.ingest.json_text import BLANKS, elements, repaired, whole_elements
 from services.ingest.message import (
     MAX_PAYLOAD_BYTES,
@@ -25,22 +27,15 @@ from services.ingest.message import (
     Received,
     Rejected,
     Rejection,
-    StateChange,
-    StateUnit,
     Unit,
 )
 from services.ingest.plain_array import plain_units
-from services.ingest.refusal import bad_timestamp, not_json, refusal
+from services.ingest.refusal import bad_timestamp, not_json, refusal, too_large
+from services.ingest.timeliness import Timeliness
 from services.ingest.timestamps import all_zoned, instant
-from services.ingest.topics import STATE, Channel, Route, parse_topic, shown
+from services.ingest.topics import STATE, Channel, parse_topic
 from services.ingest.wire import FIXED_FIELDS, MANY, MAX_ELEMENTS, ONE, Fields
 
-MAX_EXTRA_BYTES: Final = 4096
-"""How much of the fields that the contract does not know is kept beside a reading."""
-DROPPED_EXTRA: Final = '{"carbonflow_dropped_bytes":'
-"""How `extra` begins where there was more."""
-
-_STATES: Final = {b"online": "online", b"offline": "offline"}
 _MAX_ROUTES: Final = 500_000
 _FIXED: Final = len(FIXED_FIELDS)
 
@@ -104,10 +99,8 @@ class Decoder:
     def __init__(self, limits: Limits, lanes: int = 1) -> None:
         self.lanes = lanes
         """Into how many the devices are dealt."""
-        self._future = timedelta(seconds=limits.future_s)
-        self._too_old = timedelta(seconds=limits.too_old_s)
+        self._times = Timeliness(limits, datetime.now(UTC))
         self._wires: dict[str, _Wire] = {}
-        self._set_window(datetime.now(UTC))
 
     def deal(self, message: Message, lanes: Sequence[list[Decoded]]) -> int:
         """Decode a message into the lane of its device; returns how many units it has."""
@@ -128,7 +121,7 @@ class Decoder:
     def _units(self, wire: _Wire, message: Message) -> Sequence[Decoded]:
         payload = message.payload
         if message.cut is not None or len(payload) > MAX_PAYLOAD_BYTES:
-            return (Rejected(_too_large(message), message, None),)
+            return (Rejected(too_large(message.length), message, None),)
         if payload[:1] != b"{" and payload.lstrip(BLANKS)[:1] == b"[":
             return self._array(wire, message)
         return (self._one(wire, payload, message, None),)
@@ -149,7 +142,7 @@ class Decoder:
         if isinstance(route, Rejection):
             return (Rejected(route, message, None),)
         if route.channel is not Channel.READINGS:
-            return _state(route, message)
+            return state_of(route, message)
         if len(self._wires) >= _MAX_ROUTES:
             self._wires.clear()
         lane = lane_of(message.topic, self.lanes)
@@ -163,9 +156,8 @@ class Decoder:
             return self._odd_array(wire, message)
         if not all_zoned(message.payload, len(found)):
             return self._odd_array(wire, message)
-        if message.received_at is not self._at:
-            self._set_window(message.received_at)
-        units = plain_units(wire.device, found, message, self._earliest, self._latest)
+        times = self._times.of(message.received_at)
+        units = plain_units(wire.device, found, message, times.earliest, times.latest)
         if units is not None:
             return units
         return [self._narrow(wire, astuple(each), message, position) for position, each in enumerate(found)]
@@ -174,9 +166,10 @@ class Decoder:
         """The unit of fields that the narrow model took: nearly always a reading."""
         time, seq, word = items[:_FIXED]
         values = items[_FIXED:]
-        if message.received_at is not self._at:
-            self._set_window(message.received_at)
-        if values == wire.nothing or not self._earliest <= time <= self._latest:
+        times = self._times
+        if message.received_at is not times.at:  # inlined, as nearly all readings come this way
+            times.set(message.received_at)
+        if values == wire.nothing or not times.earliest <= time <= times.latest:
             return _unit(self._judged(wire, time, seq, values, message.received_at), message, position)
         if time.tzinfo is not UTC:
             time = time.astimezone(UTC)
@@ -242,8 +235,8 @@ class Decoder:
             return content
         unknown = list(fields.items())[wire.known :]
         if isinstance(content, Untimely):
-            return content._replace(reading=_with_more(content.reading, word, unknown))
-        return _with_more(content, word, unknown)
+            return content._replace(reading=with_more(content.reading, word, unknown))
+        return with_more(content, word, unknown)
 
     def _judged(
         self, wire: _Wire, time: datetime, seq: int | None, values: Values, received_at: datetime
@@ -251,35 +244,14 @@ class Decoder:
         """The reading, where it measured something at a time that is plausible."""
         if values == wire.nothing:
             return _nothing_measured(NAMES[wire.device.kind])
-        if received_at is not self._at:
-            self._set_window(received_at)
-        if self._earliest <= time <= self._latest:
+        times = self._times.of(received_at)
+        if times.earliest <= time <= times.latest:
             return Reading(wire.device, time.astimezone(UTC), seq, values)
-        rejection = self._implausible(time, received_at)
+        rejection = times.rejection(time)
         try:
             return Untimely(rejection, Reading(wire.device, time.astimezone(UTC), seq, values))
         except OverflowError:
             return rejection  # its offset leads out of the calendar
-
-    def _set_window(self, received_at: datetime) -> None:
-        """What is plausible of messages received at that moment, which many share."""
-        self._at = received_at
-        self._earliest = received_at - self._too_old
-        self._latest = received_at + self._future
-
-    def _implausible(self, time: datetime, received_at: datetime) -> Rejection:
-        """The device's clock is wrong, or the reading is older than what is still taken."""
-        if time > received_at:
-            return Rejection(
-                Reason.FUTURE,
-                f"ts {time.isoformat()} is more than {self._future.total_seconds():g} s ahead of our clock: "
-                "set the device's clock.",
-            )
-        return Rejection(
-            Reason.TOO_OLD,
-            f"ts {time.isoformat()} is older than {self._too_old.total_seconds() / 86_400:g} days: correct "
-            "the device's clock, or raise CARBONFLOW_TOO_OLD_DAYS and replay.",
-        )
 
 
 def lane_of(topic: str, lanes: int) -> int:
@@ -295,57 +267,6 @@ def _unit(content: Content, message: Message, position: int | None) -> Unit:
             return Rejected(rejection.of_element(position), message, position, reading)
         case _:
             return Rejected(content.of_element(position), message, position)
-
-
-def _state(route: Route, message: Message) -> Sequence[Decoded]:
-    """What is below a device's topic: a state, or nothing to keep. An empty payload clears a retained one."""
-    if route.channel is not Channel.STATE or not message.payload:
-        return ()
-    if message.cut is not None or len(message.payload) > MAX_PAYLOAD_BYTES:
-        return (Rejected(_too_large(message), message, None),)
-    state = _STATES.get(message.payload)
-    if state is None:
-        return (Rejected(_no_state(message.payload), message, None),)
-    return (StateUnit(StateChange(route.device, state), message),)
-
-
-def _no_state(payload: bytes) -> Rejection:
-    what = shown(payload.decode("utf-8", "replace"))
-    return Rejection(
-        Reason.BAD_FIELD, f"The state is {what}: publish online or offline, without quotes or blanks."
-    )
-
-
-def _with_more(reading: Reading, word: object, unknown: Sequence[tuple[str, object]]) -> Reading:
-    """The reading with its status and the fields that the contract does not know."""
-    names = NAMES[reading.device.kind]
-    extra = dict(unknown)
-    if word is None and not extra:
-        return reading
-    code, quantity_status = 0, None
-    if isinstance(word, str):
-        code = status.code(word)
-    elif isinstance(word, dict):
-        code, quantity_status = status.canonical(names, reading.values, word)
-        strange = {name: other for name, other in word.items() if name not in names}
-        if strange:
-            extra["status"] = strange
-    return reading._replace(status=code, quantity_status=quantity_status, extra=_extra(extra))
-
-
-def _extra(fields: dict[str, object]) -> str | None:
-    if not fields:
-        return None
-    text = to_json(fields, inf_nan_mode="strings")
-    return text.decode() if len(text) <= MAX_EXTRA_BYTES else f"{DROPPED_EXTRA}{len(text)}}}"
-
-
-def _too_large(message: Message) -> Rejection:
-    length = message.cut.length if message.cut else len(message.payload)
-    return Rejection(
-        Reason.TOO_LARGE,
-        f"The payload has {length} bytes, more than {MAX_PAYLOAD_BYTES}: send less at once.",
-    )
 
 
 def _wrong_length(length: int) -> Rejection:

@@ -11,7 +11,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from services.ingest.decode import DROPPED_EXTRA
+from services.ingest.beside import DROPPED_EXTRA
 from services.ingest.message import Decoded, Received
 
 HOUR_S: Final = 3600

@@ -15,8 +15,8 @@ from services.domain.outcome import Reason
 from services.domain.quantities import Kind
 from services.domain.reading import DeviceKey, Reading
 from services.ingest.again import settled_before
+from services.ingest.beside import DROPPED_EXTRA
 from services.ingest.convert import Converted, LiveConverter, Selection, lookups, take
-from services.ingest.decode import DROPPED_EXTRA
 from services.ingest.gauges import UNKNOWN_US
 from services.ingest.known import Known, Newest
 from services.ingest.letters import Letters

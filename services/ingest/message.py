@@ -40,6 +40,11 @@ class Message(msgspec.Struct, frozen=True, gc=False):
     redelivered: bool = False
     """Whether the broker says that it may have sent it before."""
 
+    @property
+    def length(self) -> int:
+        """How many bytes the payload has, or had."""
+        return self.cut.length if self.cut else len(self.payload)
+
 
 class Rejection(NamedTuple):
     """Why a unit cannot be stored, in a sentence: what is wrong, where, what to do."""

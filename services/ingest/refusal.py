@@ -9,7 +9,7 @@ from pydantic_core import ErrorDetails
 from services.domain.outcome import Reason
 from services.domain.quantities import Kind, Quantity, quantity
 from services.ingest.json_text import MAX_LEVELS, nests_too_deep
-from services.ingest.message import Rejection
+from services.ingest.message import MAX_PAYLOAD_BYTES, Rejection
 from services.ingest.topics import shown
 
 # Where a reading is wrong in several ways, the reason is the first of these.
@@ -25,6 +25,14 @@ _NAMES: Final = {
     float: "a number",
     type(None): "null",
 }
+
+
+def too_large(length: int) -> Rejection:
+    """The payload of that many bytes is not read."""
+    return Rejection(
+        Reason.TOO_LARGE,
+        f"The payload has {length} bytes, more than {MAX_PAYLOAD_BYTES}: send less at once.",
+    )
 
 
 def not_json(error: ErrorDetails, payload: bytes) -> Rejection:

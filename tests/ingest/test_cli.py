@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from services.cli.deadletters import since_when
 from tests.ingest.conftest import Database, ago
-from tests.ingest.test_live import apply, registry
+from tests.ingest.live import apply, registry
 from tests.ingest.test_write import NOW, message, written
 
 TOPIC = "telemetry/v1/site/meter/main"

@@ -11,7 +11,8 @@ import pytest
 from services.domain.outcome import Reason
 from services.domain.quantities import NAMES, Kind
 from services.domain.reading import DeviceKey
-from services.ingest.decode import DROPPED_EXTRA, Decoder
+from services.ingest.beside import DROPPED_EXTRA
+from services.ingest.decode import Decoder
 from services.ingest.extras import SITES, ExtraBudget
 from services.ingest.message import Decoded, Limits, Message, Received, Rejected, Rejection
 

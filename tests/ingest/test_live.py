@@ -2,146 +2,36 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
-from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from datetime import timedelta
+from typing import Any
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.domain.conversion import SourceKey, compile_conversions
-from services.domain.factors import FactorBook
-from services.domain.ledger.hours import from_us, to_us
-from services.domain.quantities import NAMES, STATUS_CODES, Kind, Status
-from services.domain.reading import DeviceKey, Reading
+from services.domain.conversion import compile_conversions
+from services.domain.quantities import Kind
+from services.domain.reading import DeviceKey
 from services.domain.registry.model import Registry
-from services.ingest.convert import LiveConverter, References, keep, lookups, next_change, take
-from services.store.factors import shipped_factors
-from services.store.pool import connect
-from services.store.reading_columns import columns_of
-from services.store.registry import apply_registry, plan_registry
-from tests.ingest.conftest import Database
-from tests.ingest.test_write import NOW, Ingest, at, message
-
-FACTORS = FactorBook(shipped_factors())
-SINCE = "2020-01-01T00:00:00Z"
-METER = DeviceKey("site", Kind.METER, "main")
-GAS = DeviceKey("site", Kind.FLOWMETER, "gas")
-COAL = DeviceKey("site", Kind.BELTSCALE, "coal")
-IDS = {METER: 1, GAS: 2, COAL: 3}
-SOURCES = {SourceKey("site", name): 10 + i for i, name in enumerate(["power", "gas", "coal", "unknown"])}
-FAULT = STATUS_CODES[Status.FAULT]
-MANUAL = STATUS_CODES[Status.MANUAL]
-
-
-def registry(**meter_facts: Any) -> Registry:
-    def fuel(carrier: str, device: str, quantity: str, **facts: Any) -> dict[str, Any]:
-        named = {"from": SINCE, "devices": [device], "quantity": quantity, "factor_set": "CN_NDRC_2.1"}
-        return {"scope": 1, "method": "fuel", "carrier": carrier, "facts": [named | facts]}
-
-    meter = {"from": SINCE, "interval_s": 30, "registers": {"energy_import_kwh": {"modulus": 1000}}}
-    gas = {
-        "from": SINCE,
-        "interval_s": 60,
-        "base_state": "0C",
-        "energy_quantity": "volume_nm3",
-        "rated_flow": 100,
-    }
-    electricity = {"from": SINCE, "devices": ["meter/main"], "factor_set": "CN_MEE_PROVINCE"}
-    return Registry.model_validate(
-        {
-            "version": 1,
-            "sites": {
-                "site": {
-                    "timezone": "Asia/Shanghai",
-                    "region": "CN-SH",
-                    "devices": {
-                        "meter/main": {"facts": [meter | meter_facts]},
-                        "flowmeter/gas": {"facts": [gas]},
-                        "beltscale/coal": {"facts": [{"from": SINCE, "interval_s": 30}]},
-                    },
-                    "sources": {
-                        "power": {
-                            "scope": 2,
-                            "method": "electricity",
-                            "carrier": "electricity",
-                            "facts": [electricity],
-                        },
-                        "gas": fuel("natural_gas", "flowmeter/gas", "volume_nm3", factor_base_state="0C"),
-                        "coal": fuel("bituminous_coal", "beltscale/coal", "mass_t"),
-                        "unknown": fuel("moon_dust", "beltscale/coal", "mass_t"),
-                    },
-                }
-            },
-        }
-    )
-
-
-def line_gas(**facts: Any) -> Registry:
-    """The gas meter measures at line conditions."""
-    document = registry().model_dump(by_alias=True, exclude_unset=True)
-    device = document["sites"]["site"]["devices"]["flowmeter/gas"]["facts"][0]
-    device |= {"energy_quantity": "flow_m3_h", "pressure_reference": "absolute"} | facts
-    source = document["sites"]["site"]["sources"]["gas"]["facts"][0]
-    source["quantity"] = "flow_m3_h"
-    return Registry.model_validate(document)
-
-
-def converter(document: Registry | None = None) -> LiveConverter:
-    return LiveConverter(References(document or registry(), FACTORS, IDS, SOURCES), NOW)
-
-
-def factor(source: str, document: Registry | None = None) -> float:
-    """kg CO2 per unit of the activity."""
-    compiled = compile_conversions(document or registry(), FACTORS, NOW)
-    found = [each for of in compiled.values() for each in of if each.source.source == source]
-    return found[0].factor.co2_kg_per_unit
-
-
-def reading(device: DeviceKey, second: float, status: int = 0, **values: float | None) -> Reading:
-    measured = tuple(values.get(name) for name in NAMES[device.kind])
-    return Reading(device, NOW + timedelta(seconds=second), None, measured, status)
-
-
-class LiveRow(NamedTuple):
-    source_id: int
-    device_id: int
-    time: datetime
-    basis: str | None
-    co2_kg_per_h: float | None
-    factor_id: int | None
-
-
-def convert(live: LiveConverter, *readings: Reading) -> list[LiveRow]:
-    """As one batch of one kind, committed."""
-    times = np.array([to_us(each.time) for each in readings], np.int64)
-    ids = np.array([IDS.get(each.device, 99) for each in readings], np.int64)
-    selection = live.select(columns_of(readings[0].device.kind, ids, times, times, readings))
-    if selection is None:
-        return []
-    for lookup in lookups(selection):
-        take(selection, lookup, {})
-    converted = live.convert(selection)
-    keep(converted)
-    return [
-        LiveRow(
-            int(block.source_ids[row]),
-            int(block.device_ids[row]),
-            from_us(int(block.times_us[row])),
-            block.basis,
-            None if np.isnan(block.co2_kg_per_h[row]) else float(block.co2_kg_per_h[row]),
-            None if np.isnan(block.factor_ids[row]) else int(block.factor_ids[row]),
-        )
-        for block in converted.blocks
-        for row in range(len(block.times_us))
-    ]
-
-
-def rates(*readings: Reading, live: LiveConverter | None = None) -> list[float | None]:
-    return [row.co2_kg_per_h for row in convert(live or converter(), *readings)]
+from services.ingest.convert import LiveConverter, References, next_change
+from tests.ingest.live import (
+    COAL,
+    FACTORS,
+    FAULT,
+    GAS,
+    IDS,
+    MANUAL,
+    METER,
+    SOURCES,
+    convert,
+    converter,
+    factor,
+    line_gas,
+    rates,
+    reading,
+    registry,
+)
+from tests.ingest.test_write import NOW
 
 
 def test_the_rate_quantity_is_taken_where_it_is_there() -> None:
@@ -299,127 +189,3 @@ def test_batches_make_no_difference(steps: list[tuple[Any, ...]], size: int) -> 
         row for at in range(0, len(readings), size) for row in convert(in_batches, *readings[at : at + size])
     ]
     assert convert(together, *readings) == cut
-
-
-def apply(url: str, document: Registry) -> None:
-    async def steps() -> None:
-        async with await connect(url, name="test") as connection:
-            await apply_registry(connection, await plan_registry(connection, document))
-
-    asyncio.run(steps())
-
-
-def live_rows(database: Database) -> list[tuple[Any, ...]]:
-    return database.rows(
-        "SELECT extract(epoch FROM %s - time)::integer, source, co2_kg_per_h "
-        "FROM api.emissions_rate ORDER BY time",
-        [NOW],
-    )
-
-
-def test_written_with_the_readings(database_url: str, database: Database) -> None:
-    apply(database_url, registry())
-
-    async def steps() -> None:
-        async with Ingest(database_url) as ingest:
-            await ingest.write(
-                message("site", at(90, power_kw=1), "main"),
-                message("site", at(60, energy_import_kwh=5), "main"),
-            )
-            await ingest.write(message("site", at(75, power_kw=2), "main"))  # late: no rate
-            await ingest.write(message("site", at(90, voltage_v=3), "main"))  # merged, not the newest
-            await ingest.write(message("site", at(60, voltage_v=3), "main"))  # merged, but nothing of power
-        async with Ingest(database_url) as ingest:  # finds the register of the one before
-            await ingest.write(
-                message("site", at(30, energy_import_kwh=6), "main"),
-                message("site", at(30, power_kw=6), "stranger"),
-            )
-
-    asyncio.run(steps())
-    kg = factor("power")
-    assert live_rows(database) == [
-        (90, "power", pytest.approx(kg)),
-        (60, "power", pytest.approx(kg)),  # what it showed before holds
-        (30, "power", pytest.approx(120 * kg)),
-    ]
-
-
-def test_the_rest_of_the_newest_reading_completes_its_rate(
-    role_url: Callable[[str], str], database_url: str, database: Database
-) -> None:
-    apply(database_url, registry())
-
-    async def steps() -> None:
-        async with Ingest(role_url("carbonflow_ingest")) as ingest:
-            await ingest.write(message("site", at(90, power_kw=1), "main"))
-            await ingest.write(message("site", at(60, energy_import_kwh=5), "main"))
-            await ingest.write(message("site", at(60, power_kw=3), "main"))
-            await ingest.write(message("site", at(60, power_kw=3, current_a=1), "main"))
-            await ingest.write(message("site", at(30, power_kw=5), "main"))
-            await ingest.write(message("site", at(30, energy_import_kwh=6), "main"))
-            await ingest.write(message("site", at(60, frequency_hz=50), "main"))
-        async with Ingest(database_url) as ingest:
-            await ingest.write(message("site", at(30, power_factor=1), "main"))
-            await ingest.write(message("site", at(15, energy_import_kwh=6.5), "main"))
-            await ingest.write(
-                message("site", at(15, power_kw=8), "main"), message("site", at(5, power_kw=9), "main")
-            )
-
-    asyncio.run(steps())
-    kg = factor("power")
-    assert live_rows(database) == [
-        (90, "power", pytest.approx(kg)),
-        (60, "power", pytest.approx(kg)),  # told already, from what was held
-        (30, "power", pytest.approx(5 * kg)),
-        (15, "power", pytest.approx(120 * kg)),  # a newer one was there already when the rest came
-        (5, "power", pytest.approx(9 * kg)),
-    ]
-
-
-def test_a_device_that_always_sends_in_parts(database_url: str, database: Database) -> None:
-    apply(database_url, line_gas())
-
-    async def steps() -> None:
-        async with Ingest(database_url) as ingest:
-            for second, flow, pressure in ((120, 10, 100), (60, 20, 200)):
-                first = at(second, flow_m3_h=flow, temperature_c=20)
-                await ingest.write(message("site", first, "gas", "flowmeter"))
-                rest = at(second, pressure_kpa=pressure)
-                await ingest.write(message("site", rest, "gas", "flowmeter"))
-
-    asyncio.run(steps())
-    (rate,) = rates(
-        reading(GAS, 0, flow_m3_h=10.0, temperature_c=20.0, pressure_kpa=100.0), live=converter(line_gas())
-    )
-    assert rate is not None
-    assert live_rows(database) == [(120, "gas", pytest.approx(rate)), (60, "gas", pytest.approx(2 * rate))]
-
-
-def test_a_registry_applied_meanwhile_is_loaded(database_url: str, database: Database) -> None:
-    async def steps() -> None:
-        async with Ingest(database_url) as ingest:
-            await ingest.write(message("site", at(90, power_kw=1), "main"))
-            await asyncio.to_thread(apply, database_url, registry())
-            await ingest.reference.refresh()
-            await ingest.write(message("site", at(60, power_kw=2), "main"))
-
-    asyncio.run(steps())
-    assert live_rows(database) == [(60, "power", pytest.approx(2 * factor("power")))]
-
-
-def test_a_conversion_that_begins_later_is_compiled_then(database_url: str, database: Database) -> None:
-    begins = NOW + timedelta(hours=1)
-    document = registry().model_dump(by_alias=True)
-    document["sites"]["site"]["sources"]["power"]["facts"][0]["from"] = begins
-    apply(database_url, Registry.model_validate(document))
-    now = [NOW]
-
-    async def steps() -> None:
-        async with Ingest(database_url, clock=lambda: now[0]) as ingest:
-            await ingest.write(message("site", at(90, power_kw=1), "main"))
-            now[0] = begins
-            await ingest.reference.refresh()
-            await ingest.write(message("site", at(60, power_kw=2), "main"))
-
-    asyncio.run(steps())
-    assert [row[0] for row in live_rows(database)] == [60]

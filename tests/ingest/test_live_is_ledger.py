@@ -20,7 +20,7 @@ from services.domain.reading import DeviceKey, Reading
 from services.domain.registry.model import Registry
 from services.ingest.convert import LiveConverter, References
 from services.store.reading_columns import columns_of
-from tests.ingest.test_live import FACTORS, SINCE
+from tests.ingest.live import FACTORS, SINCE
 from tests.ingest.test_write import NOW
 
 HOUR = NOW.replace(minute=0, second=0, microsecond=0)

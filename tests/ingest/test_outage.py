@@ -15,7 +15,8 @@ from urllib.request import urlopen
 import pytest
 
 from tests.ingest.conftest import Database, Publisher, Service, ago, until
-from tests.ingest.test_service import Proxy, meter
+from tests.ingest.proxy import Proxy
+from tests.ingest.test_service import meter
 
 AT_ONCE = {"CARBONFLOW_JOURNAL_AFTER_S": "0.2"}
 

@@ -19,7 +19,7 @@ from services.ingest.flush import Account
 from services.ingest.message import Decoded, Limits, Message, Rejected
 from services.ingest.results import Results, listeners
 from tests.ingest.conftest import Database, Publisher, Service, ago, until
-from tests.ingest.test_live import apply
+from tests.ingest.live import apply
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SINCE = "2020-01-01T00:00:00Z"

@@ -43,7 +43,7 @@ def test_deb822_stanzas_become_those_of_trixie() -> None:
         "Types: deb\nURIs: http://other.test/debian\nSuites: bookworm\nComponents: stable",
         "Types: deb\nURIs: http://other.test/node\nSuites: nodistro\nComponents: main",
         "Types: deb\nURIs: http://other.test/pg\nSuites: bookworm-pgdg\nComponents: main",
-        "Types: deb\nURIs: http://ubuntu.test/ubuntu\nSuites: noble\nComponents: main",
+        "Types: deb\nURIs: http://other.test/ubuntu/ubuntu\nSuites: noble\nComponents: main",
     ],
 )
 def test_what_is_not_debians_own_is_left_out(stanza: str) -> None:

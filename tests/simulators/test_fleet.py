@@ -8,9 +8,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable
-from contextlib import suppress
 from datetime import UTC, datetime
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -21,58 +19,14 @@ from simulators.clock import Pace, WallClock
 from simulators.errors import BrokerError, ConfigError, StateError
 from simulators.faults import FaultPlan
 from simulators.fleet import Fleet, FleetConfig, Progress
-from simulators.journal import FileJournal, MemoryJournal
+from simulators.journal import FileJournal
 from simulators.mqtt import BrokerUrl
 from simulators.payload import rfc3339
 from simulators.report import Report
 from simulators.sites.generated import generated_fleet, registry_document
-from simulators.spec import Reading
+from tests.simulators.running import NONE, WatchfulJournal, as_sent, run, why_bad
 
-NONE = FaultPlan.parse("none")
 pytestmark = pytest.mark.usefixtures("no_states_left")
-
-
-class WatchfulJournal(MemoryJournal):
-    """Checks that nothing is published before its time."""
-
-    def __init__(self, now: Callable[[], float]) -> None:
-        super().__init__()
-        self._now = now
-
-    def reading(self, reading: Reading) -> None:
-        assert reading.ts <= self._now()
-        super().reading(reading)
-
-
-class FixedClock:
-    """Time stands still."""
-
-    def __init__(self, time: float) -> None:
-        self._time = time
-
-    def now(self) -> float:
-        return self._time
-
-    async def wait_until(self, _instant: float, stop: asyncio.Event) -> None:
-        await stop.wait()
-
-
-def run(config: FleetConfig, clock: Any, journal: MemoryJournal | FileJournal | None = None) -> Report:
-    kept = WatchfulJournal(clock.now) if journal is None else journal
-    return asyncio.run(Fleet(config, clock=clock, journal=kept).run(asyncio.Event()))
-
-
-def as_sent(reading: Reading) -> dict[str, Any]:
-    return {"ts": rfc3339(reading.ts), "seq": reading.seq, **reading.values}
-
-
-def why_bad(content: Any, end: str) -> str | None:
-    """Why a unit is to be refused, as far as the demo's faults go."""
-    if content is None:
-        return "not_json"
-    if any(isinstance(v, str) or v != v for k, v in content.items() if k != "ts"):
-        return "bad_field"
-    return "future" if content["ts"] > end else None
 
 
 def test_what_is_published_arrives(
@@ -252,105 +206,6 @@ def test_the_last_will_of_a_killed_device(
         assert process.stdout.readline() == b"live\n"
         process.kill()
     heard.wait_for(lambda h: [payload for _, payload, _ in h.messages] == [b"online", b"offline"])
-
-
-class Proxy:
-    """Passes bytes between clients and the broker. After so many bytes it cuts all connections once, or from
-    then on says nothing any more."""
-
-    def __init__(self, url: BrokerUrl, cut_after: int, *, falls_silent: bool = False) -> None:
-        self._url, self._cut_after, self._falls_silent = url, cut_after, falls_silent
-        self.cuts = 0
-        self._writers: list[asyncio.StreamWriter] = []
-
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One client's connection."""
-        there, back = await asyncio.open_connection(self._url.host, self._url.port)
-        self._writers += [writer, back]
-        with suppress(ConnectionError):
-            await asyncio.gather(self._pass(reader, back, count=True), self._pass(there, writer))
-        for each in (writer, back):
-            each.close()
-
-    async def _pass(
-        self, source: asyncio.StreamReader, target: asyncio.StreamWriter, *, count: bool = False
-    ) -> None:
-        while data := await source.read(4096):
-            if self._falls_silent and self._cut_after < 0:
-                continue
-            target.write(data)
-            self._cut_after -= len(data) * count
-            if self._cut_after < 0 and not self.cuts and not self._falls_silent:
-                self.cuts += 1
-                for writer in self._writers:
-                    writer.transport.abort()
-        target.close()
-
-
-def test_a_broken_connection_loses_nothing(
-    listen: Callable[[str], Any], operator_url: str, site_id: str, now: float
-) -> None:
-    heard = listen(f"telemetry/v1/{site_id}-campus/#")
-    broker = BrokerUrl.parse(operator_url)
-
-    async def through_proxy() -> tuple[Report, int]:
-        proxy = Proxy(broker, cut_after=300_000)
-        async with await asyncio.start_server(proxy.serve, "127.0.0.1", 0) as server:
-            port = server.sockets[0].getsockname()[1]
-            url = f"mqtt://{broker.user}:{broker.password}@127.0.0.1:{port}"
-            config = FleetConfig(
-                url, sites=["campus"], site_prefix=f"{site_id}-", backfill_s=4 * 3600.0, faults=NONE,
-                per_connection=2,
-            )  # fmt: skip
-            stop = asyncio.Event()
-            fleet = Fleet(config, clock=FixedClock(now))
-            report = await fleet.run(stop, lambda p: stop.set() if p.live else None)
-        return report, proxy.cuts
-
-    report, cuts = asyncio.run(through_proxy())
-    assert cuts == 1
-    assert report.unacknowledged == 0
-    heard.wait_for(lambda h: len({(t, c["ts"]) for t, c in h.units()}) >= report.tally.readings)
-    received = {(topic, content["ts"]): content for topic, content in heard.units()}
-    assert received == {(r.device.topic, rfc3339(r.ts)): as_sent(r) for r in report.readings()}
-    # Four meters every 30 s, two flow meters every minute, over four hours.
-    assert report.tally.readings == pytest.approx(4 * 480 + 2 * 240, abs=12)
-
-
-def test_a_broker_that_falls_silent_is_left_and_nothing_is_forgotten(
-    operator_url: str, site_id: str, now: float, tmp_path: Path
-) -> None:
-    """What was not acknowledged is counted, and published again by the next run."""
-    broker = BrokerUrl.parse(operator_url)
-
-    def config(url: str) -> FleetConfig:
-        return FleetConfig(
-            url, sites=["campus"], site_prefix=f"{site_id}-", backfill_s=6 * 3600.0, faults=NONE,
-            state_dir=tmp_path, per_connection=9, grace_s=0.5,
-        )  # fmt: skip
-
-    async def into_silence() -> Report:
-        proxy = Proxy(broker, cut_after=300_000, falls_silent=True)
-        stop = asyncio.Event()
-        async with await asyncio.start_server(proxy.serve, "127.0.0.1", 0) as server:
-            port = server.sockets[0].getsockname()[1]
-            fleet = Fleet(config(f"mqtt://{broker.user}:{broker.password}@127.0.0.1:{port}"), clock=clock)
-            asyncio.get_running_loop().call_later(1.5, stop.set)
-            return await fleet.run(stop)
-
-    clock = FixedClock(now)
-    first = asyncio.run(into_silence())
-    assert first.published > 0
-    assert first.unacknowledged > 0
-    stop_when_live = asyncio.Event()
-    fleet = Fleet(config(operator_url), clock=clock)
-    second = asyncio.run(fleet.run(stop_when_live, lambda p: stop_when_live.set() if p.live else None))
-    assert second.unacknowledged == 0
-    seen = {(r.device, r.ts) for report in (first, second) for r in report.readings()}
-    assert len(seen) == pytest.approx(4 * 720 + 2 * 360, abs=12)
-    for device in {device for device, _ in seen}:
-        times = sorted(ts for each, ts in seen if each == device)
-        assert len({b - a for a, b in pairwise(times)}) == 1, device
 
 
 def test_a_broker_that_refuses_or_is_not_there(operator_url: str, now: float, manual_clock: Any) -> None:
