@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, ValidationInfo
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from pydantic_settings.exceptions import SettingsError as SourceError
@@ -29,6 +29,8 @@ _FORMER: Final = {
     "CARBONFLOW_INGEST_TOPIC_FILTER": "list the sites in CARBONFLOW_INGEST_SITES, or unset it for all of them"
 }
 """Settings that were, and what to do. Who still has one must not run without it unawares."""
+
+_RAW_MARGIN_DAYS: Final = 7
 
 # How alike an unknown variable's name must be to be taken for a misspelt setting; others may be not ours.
 _MISSPELT: Final = 0.9
@@ -74,6 +76,17 @@ def _site_list(value: str) -> str:
             )
         if sites.count(site) > 1:
             raise ValueError(f"names the site {site} twice: name each once")
+    return value
+
+
+def _longer_than_too_old(value: float | None, info: ValidationInfo) -> float | None:
+    """What is accepted late must find the readings around it."""
+    too_old_days = info.data.get("too_old_days", 0)
+    if value is not None and value < too_old_days + _RAW_MARGIN_DAYS:
+        raise ValueError(
+            f"must be {_RAW_MARGIN_DAYS} days longer than CARBONFLOW_TOO_OLD_DAYS ({too_old_days:g}) at "
+            "least: a reading that is accepted late must find those around it"
+        )
     return value
 
 
@@ -158,6 +171,18 @@ class Settings(BaseSettings):
         le=3650,
         description="Hours are final so long after their end: what comes later makes a new revision "
         "(docs/corrections.md)",
+    )
+    retention_raw_days: Annotated[float | None, AfterValidator(_longer_than_too_old)] = Field(
+        None,
+        gt=0,
+        description="Raw readings older than this are dropped, a day at a time: their hours stay as they are "
+        "and can no longer be restated (docs/retention.md); kept for ever where not set",
+    )
+    retention_live_days: float | None = Field(
+        None,
+        gt=0,
+        description="The live stream of emissions (`api.emissions_rate`) older than this is dropped; kept "
+        "for ever where not set",
     )
     board_refresh_s: float = Field(2.0, gt=0, le=3600, description="How often the live board is refreshed")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="What is logged")

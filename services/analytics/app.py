@@ -17,6 +17,7 @@ from services.analytics.errors import AnalyticsError
 from services.analytics.finality import tell_final_after
 from services.analytics.letters import LetterBounds, LetterKeeper, LetterMetrics
 from services.analytics.recompute import Recomputer
+from services.analytics.retention import Limits, keep_limits
 from services.analytics.web.app import create_app
 from services.analytics.worker import Metrics, Worker
 from services.http_server import ListenError, Server
@@ -58,11 +59,17 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
                 telling = tasks.create_task(
                     tell_final_after(pool, final_after, Random(), stop), name="finality"
                 )
+                limits = Limits(_days(settings.retention_raw_days), _days(settings.retention_live_days))
+                dropping = tasks.create_task(
+                    keep_limits(pool, limits, Random(), _utc_now, stop), name="retention"
+                )
                 summing = tasks.create_task(AreaKeeper(pool, Random()).run(stop), name="areas")
                 await stop.wait()
                 log.info("stopping")
                 server.should_exit = True
-                _, late = await asyncio.wait([web, computing, keeping, telling, summing], timeout=DRAIN_S)
+                _, late = await asyncio.wait(
+                    [web, computing, keeping, telling, summing, dropping], timeout=DRAIN_S
+                )
                 for task in late:
                     task.cancel()
         except* (AnalyticsError, ListenError) as errors:
@@ -76,6 +83,10 @@ def _letter_bounds(settings: Settings) -> LetterBounds:
         settled=timedelta(days=settings.dead_letters_settled_days),
         open=timedelta(days=settings.dead_letters_open_days),
     )
+
+
+def _days(days: float | None) -> timedelta | None:
+    return None if days is None else timedelta(days=days)
 
 
 def _utc_now() -> datetime:

@@ -12,6 +12,7 @@ from services.analytics import ledger, stack_hours
 from services.analytics.calculation import calculation
 from services.analytics.known import Known, by_kind
 from services.analytics.ledger import Near, Pace, Windows
+from services.analytics.retention import Kept
 from services.domain.conversion import SourceKey
 from services.domain.ledger.hours import to_us
 from services.domain.ledger.kernel import Ledger, complete, measure
@@ -79,6 +80,7 @@ class Computation:
         self._known = known
         self._pace = pace
         self._max_readings = max_readings
+        self._kept = Kept(known)
         self.received: dict[int, int] = {}
         """When the newest reading of each device that was read had come [us since 1970], by device id."""
         self.written_sources: list[Span] = []
@@ -120,6 +122,9 @@ class Computation:
         return result
 
     async def _compute(self, connection: Connection, windows: Windows, done: Computed) -> Computed:
+        windows = await self._kept.of(connection, windows)
+        if not windows:
+            return done
         everything, sources = ledger.with_members(self._known.plan, windows)
         hours = await self.hours(connection, everything, sources)
         return done.plus(hours.readings, *await self._write(connection, hours, everything, sources))

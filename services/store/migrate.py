@@ -17,6 +17,7 @@ import psycopg
 from psycopg import errors, sql
 
 from services.domain.quantities import QUANTITIES
+from services.store.compression import compress_old_readings
 from services.store.errors import StoreError
 from services.store.factor_loading import load_table
 from services.store.factors import shipped_factors
@@ -100,6 +101,7 @@ async def migrate(
             await _remake_views(connection, view_files)
         if pending:
             await rewrite_relations(connection)
+        await compress_old_readings(connection)
         quantities = await _sync_quantities(connection)
         factors = await _import_shipped(connection)
     return Report(tuple(file.name for file in pending), views_changed, quantities, factors)

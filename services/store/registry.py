@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
@@ -111,14 +111,49 @@ async def plan_registry(connection: Connection, registry: Registry) -> Plan:
     version, current = await load_registry(connection)
     changes = differences(current, registry)
     computed = await _computed_until(connection, current) if changes else {}
+    reopened = touched(current, registry)
+    gone = await _whose_readings_are_gone(connection, current, reopened) if changes else []
     return Plan(
         version,
         registry,
         changes,
-        tuple(refusals(current, registry, computed)),
+        (*refusals(current, registry, computed), *gone),
         tuple(notices(current, registry)),
-        touched(current, registry),
+        reopened,
     )
+
+
+async def _whose_readings_are_gone(
+    connection: Connection, current: Registry, reopened: Mapping[DeviceKey, datetime]
+) -> list[Problem]:
+    """What cannot be computed anew: hours of registered devices, some of whose raw readings were dropped."""
+    registered = set(registered_devices(current))
+    keys = [key for key in reopened if key in registered]
+    sites, kinds, devices = _columns(keys, 3)
+    cursor = await connection.execute(_GONE, [sites, kinds, devices, [reopened[key] for key in keys]])
+    return [
+        Problem(
+            ("sites", site, "devices", f"{kind}/{device}"),
+            f"its hours before {since:%Y-%m-%d %H:%M} UTC cannot be computed anew, for their readings are no "
+            "longer kept (CARBONFLOW_RETENTION_RAW_DAYS): have the change begin then or later.",
+        )
+        async for site, kind, device, since in cursor
+    ]
+
+
+_GONE: Final = """
+SELECT d.site, d.kind, d.device, setting.raw_since
+FROM core.setting
+JOIN unnest(%s::text[], %s::text[], %s::text[], %s::timestamptz[])
+    AS changed (site, kind, device, from_time) ON changed.from_time < setting.raw_since
+JOIN core.device d ON (d.site, d.kind, d.device) = (changed.site, changed.kind, changed.device)
+WHERE EXISTS (
+    SELECT FROM core.quantity q
+    JOIN core.device_hour h ON h.device_id = d.device_id AND h.quantity = q.code
+    WHERE q.kind = d.kind AND h.hour < setting.raw_since AND h.hour >= changed.from_time - interval '1 hour'
+)
+ORDER BY d.site, d.kind, d.device
+"""
 
 
 async def lock_registry(connection: Connection) -> None:

@@ -1,9 +1,10 @@
 -- What was reported on a day, and why it differs today.
 CREATE VIEW api.settings AS
-SELECT s.final_after FROM core.setting s;
+SELECT s.final_after, s.raw_since FROM core.setting s;
 
 COMMENT ON VIEW api.settings IS 'What the services were told that views go by; one row.';
 COMMENT ON COLUMN api.settings.final_after IS 'How long after its end an hour is final (CARBONFLOW_FINAL_AFTER_DAYS).';
+COMMENT ON COLUMN api.settings.raw_since IS 'Since when all raw readings are kept; hours before stay as they are (CARBONFLOW_RETENTION_RAW_DAYS). NULL: nothing was dropped.';
 
 -- A function is not dropped with the views; its columns can only change if it is made anew.
 DROP FUNCTION IF EXISTS api.emissions_difference(timestamptz, timestamptz, timestamptz, text);
