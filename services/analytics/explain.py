@@ -6,12 +6,13 @@ import json
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
+from zoneinfo import ZoneInfo
 
 from services.analytics import stack_hours
 from services.analytics.calculation import calculation
 from services.analytics.compute import Computation
 from services.analytics.errors import AnalyticsError
-from services.analytics.explanation import ExplainedLine, Explanation, MadeBy, ReadingsUsed
+from services.analytics.explanation import Basis, ExplainedLine, Explanation, MadeBy, ReadingsUsed
 from services.analytics.known import Known, by_kind
 from services.analytics.ledger import MAX_READINGS, Pace
 from services.analytics.reproduction import Again, Circumstances, contributed, figures, reasons
@@ -43,6 +44,9 @@ from services.store.registry import load_registry, source_ids
 _KEPT_SITES: Final = 8
 """So many compiled sites are kept between questions."""
 _MARGIN: Final = timedelta(hours=1)
+FIRST_YEAR: Final = 1990
+LAST_YEAR: Final = 2199
+"""Whose facts and factors the ledger knows (`ledger.plan`)."""
 
 
 class NotExplainedError(AnalyticsError):
@@ -70,9 +74,10 @@ class Explainer:
         self._sites: dict[str, tuple[Versions, Known]] = {}
 
     async def explain(
-        self, connection: Connection, site: str, source: str, instant: datetime, basis: str | None = None
+        self, connection: Connection, site: str, source: str, instant: datetime, basis: Basis | None = None
     ) -> Explanation:
-        """The hour that `instant` is in, by `basis` (`location`, `market`; None: that of the total).
+        """The hour that `instant` is in, by `basis` (`location`, `market`; None: that of the total); without
+        a zone it is by the site's clock.
 
         All is read in one read-only transaction, as of one moment. Raises NotExplainedError, psycopg.Error.
         """
@@ -84,7 +89,10 @@ class Explainer:
             version, known = await self._known(connection, site)
             if SourceKey(site, source) not in known.plan.sites[site].members:
                 raise NotExplainedError(f"The registry in force no longer has the source {site}/{source}.")
-            asked = await _asked(connection, known, SourceKey(site, source), found, instant, basis)
+            at = instant if instant.tzinfo else instant.replace(tzinfo=ZoneInfo(found.timezone))
+            if not FIRST_YEAR <= at.year <= LAST_YEAR:
+                raise NotExplainedError(f"There are no hours of the year {at.year}.")
+            asked = await _asked(connection, known, SourceKey(site, source), found, at, basis)
             return await _explain(connection, known, version.registry, asked)
 
     async def _known(self, connection: Connection, site: str) -> tuple[Versions, Known]:
@@ -101,6 +109,8 @@ class Explainer:
 
 async def _compiled(connection: Connection, site: str) -> Known:
     registry = (await load_registry(connection)).registry
+    if site not in registry.sites:
+        raise NotExplainedError(f"The registry in force has no site {site!r}.")
     of_site = Registry(version=1, sites={site: registry.sites[site]})
     known = Known()
     known.plan = Plan(of_site, FactorBook(await load_factors(connection)))
@@ -111,7 +121,7 @@ async def _compiled(connection: Connection, site: str) -> Known:
 
 
 async def _asked(
-    connection: Connection, known: Known, key: SourceKey, of: SourceOf, instant: datetime, basis: str | None
+    connection: Connection, known: Known, key: SourceKey, of: SourceOf, instant: datetime, basis: Basis | None
 ) -> Asked:
     grid = known.plan.sites[key.site].grid
     begin_us = grid.floor(to_us(instant))
@@ -119,9 +129,7 @@ async def _asked(
     bases = await kept_bases(connection, of.source_id, hour)
     if basis is not None and bases and basis not in bases:
         told = ", ".join(bases) if bases != ["none"] else "none, for its method has none"
-        raise NotExplainedError(
-            f"{key.site}/{key.source} has no basis {basis!r} in this hour; it has {told}."
-        )
+        raise NotExplainedError(f"{key.site}/{key.source} has no basis {basis.value!r} here; it has {told}.")
     chosen = basis or next(iter(bases), "none")
     return Asked(key, of, chosen, begin_us, grid.ceil(begin_us + 1))
 

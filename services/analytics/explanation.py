@@ -3,8 +3,17 @@
 from __future__ import annotations
 
 from datetime import datetime
+from enum import StrEnum
 
 from pydantic import BaseModel, Field
+
+
+class Basis(StrEnum):
+    """By which electricity is counted."""
+
+    LOCATION = "location"
+    MARKET = "market"
+
 
 Value = float | str | bool | None
 

@@ -47,6 +47,7 @@ COMMANDS: Final = MappingProxyType(
         ),
         "partitions": Entry("services.cli.partitions:app", "See which ingest takes which sites; retire one."),
         "factors": Entry("services.cli.factors:app", "List the published emission factors, or load a table."),
+        "explain": Entry("services.cli.explain:explain", "How an hour's CO2 came about, computed again."),
         "calc": Entry("services.cli.calc.app:app", "Compute one set of values, with every value on the way."),
         "bench": Entry("services.cli.bench:bench", "Measure speed, latency and memory on this machine."),
     }

@@ -7,7 +7,7 @@ from datetime import datetime
 import pytest
 
 from services.analytics.explain import Explainer
-from services.analytics.explanation import Explanation
+from services.analytics.explanation import Basis, Explanation
 from tests.ledger.conftest import Database, World, database, factors, world
 
 __all__ = ["Database", "Explain", "World", "database", "explain", "factors", "world"]
@@ -21,7 +21,9 @@ class Explain:
         self._explainer = Explainer()
 
     async def __call__(self, source: str, hour: datetime, basis: str | None = None) -> Explanation:
-        return await self._explainer.explain(self._database.connection, "s", source, hour, basis)
+        return await self._explainer.explain(
+            self._database.connection, "s", source, hour, None if basis is None else Basis(basis)
+        )
 
 
 @pytest.fixture

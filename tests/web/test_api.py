@@ -174,7 +174,8 @@ async def test_refusals_are_one_sentence(web: httpx.AsyncClient, seed: Seed) -> 
 
 
 PATHS = [
-    f"/api/v1/{name}" for name in ("sites", "live", "emissions", "energy", "totals", "devices", "ingest")
+    f"/api/v1/{name}"
+    for name in ("sites", "live", "emissions", "energy", "totals", "devices", "ingest", "findings")
 ]
 
 
@@ -218,7 +219,8 @@ async def test_too_many_rows_are_refused_not_cut(database_url: str, seed: Seed) 
 
 async def test_openapi_describes_every_route_with_units(web: httpx.AsyncClient) -> None:
     described = await get(web, "/api/v1/openapi.json")
-    assert {path for path in described["paths"] if path.startswith("/api/")} == set(PATHS)
+    paths = {path for path in described["paths"] if path.startswith("/api/")}
+    assert paths == {*PATHS, "/api/v1/explain", "/api/v1/findings"}
     assert "co2_kg_per_h" in described["components"]["schemas"]["LiveRow"]["properties"]
 
 

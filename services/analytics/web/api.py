@@ -9,8 +9,10 @@ from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Depends, Query
 
+from services.analytics.explain import Explainer
 from services.analytics.web import answers, period, totals
 from services.analytics.web.errors import ApiError, BadRequestError, NotFoundError
+from services.analytics.web.explain import add_explain
 from services.analytics.web.findings import add_findings
 from services.analytics.web.parameters import refuse_strange
 from services.analytics.web.reader import POOL_TIMEOUT_S, BoardReader, Clock
@@ -50,7 +52,14 @@ class Grain(StrEnum):
 GrainParameter = Annotated[Grain, Query(description="hours of the site's clock, or days of its calendar")]
 
 
-def router(pool: Pool, reader: BoardReader, clock: Clock, *, max_rows: int = MAX_ROWS) -> APIRouter:
+def router(
+    pool: Pool,
+    reader: BoardReader,
+    clock: Clock,
+    explainer: Explainer | None = None,
+    *,
+    max_rows: int = MAX_ROWS,
+) -> APIRouter:
     """The routes of the API; an answer of more than `max_rows` rows is refused."""
     routes = APIRouter(
         prefix="/api/v1",
@@ -62,7 +71,8 @@ def router(pool: Pool, reader: BoardReader, clock: Clock, *, max_rows: int = MAX
     _add_emissions(routes, pool, clock, max_rows)
     _add_energy(routes, pool, clock, max_rows)
     _add_totals(routes, pool, clock)
-    add_findings(routes, pool, clock)
+    add_findings(routes, pool, clock, _known_or_sending)
+    add_explain(routes, pool, explainer or Explainer())
     return routes
 
 

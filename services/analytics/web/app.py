@@ -14,7 +14,8 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from services.analytics.web import api, errors, health, metrics, page
+from services.analytics.explain import Explainer
+from services.analytics.web import api, errors, explain, health, metrics, page
 from services.analytics.web.reader import BoardReader, Clock
 from services.settings import Settings
 from services.store.pool import Pool
@@ -53,10 +54,12 @@ def create_app(
     )
     reader = BoardReader(pool, settings.board_refresh_s, clock)
     errors.install(app)
-    app.include_router(api.router(pool, reader, clock))
+    explainer = Explainer()
+    app.include_router(api.router(pool, reader, clock, explainer))
     app.include_router(health.router(pool))
     app.include_router(metrics.router(reader, registry or CollectorRegistry()))
     app.include_router(page.router(reader, settings.board_refresh_s))
+    app.include_router(explain.page(pool, explainer))
     app.mount("/static", StaticFiles(directory=STATIC))
     app.add_middleware(GZipMiddleware, minimum_size=2_000, compresslevel=5)
     app.add_middleware(SecurityHeaders)

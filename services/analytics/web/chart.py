@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC
 from math import floor, log10
 from typing import Final, NamedTuple
 
@@ -51,6 +52,8 @@ class Cell(NamedTuple):
 
 class Row(NamedTuple):
     hour: str
+    instant: str
+    """When it begins, UTC, as a URL takes it."""
     running: bool
     cells: tuple[Cell, ...]
 
@@ -193,7 +196,8 @@ def table(hours: Sequence[Hour], members: Sequence[str]) -> Table:
     for hour in reversed(hours):
         parts = {part.of: part for part in hour.parts}
         cells = tuple(_cell(parts.get(member)) for member in members)
-        rows.append(Row(f"{hour.local:%d %b %H:%M}", hour.running, cells))
+        instant = f"{hour.local.astimezone(UTC):%Y-%m-%dT%H:%MZ}"
+        rows.append(Row(f"{hour.local:%d %b %H:%M}", instant, hour.running, cells))
     return Table(tuple(members), tuple(rows))
 
 

@@ -51,22 +51,27 @@ def _check_order(first: date, last: date) -> None:
         raise BadRequestError(f"from must be before to (from {first.isoformat()}, to {last.isoformat()})")
 
 
-def _instant(name: str, text: str, zone: ZoneInfo | None) -> datetime:
+def instant(name: str, text: str) -> datetime:
+    """An instant, or without a zone a time on some site's clock. Raises BadRequestError."""
     try:
-        instant = datetime.fromisoformat(_LOST_PLUS.sub("+", text))
+        return datetime.fromisoformat(_LOST_PLUS.sub("+", text))
     except ValueError:
         raise BadRequestError(
             f"{name} is no time: write it as 2026-01-31T00:00:00Z or 2026-01-31T08:00:00%2B08:00"
         ) from None
-    if instant.tzinfo is not None:
-        return _utc(name, instant)
+
+
+def _instant(name: str, text: str, zone: ZoneInfo | None) -> datetime:
+    found = instant(name, text)
+    if found.tzinfo is not None:
+        return _utc(name, found)
     if zone is None:
         raise BadRequestError(f"{name} has no time zone: write it as 2026-01-31T00:00:00Z, or name a site")
-    if instant.time() != time(0):
+    if found.time() != time(0):
         raise BadRequestError(
             f"{name} has no time zone: write it as 2026-01-31T00:00:00Z, or give a date alone"
         )
-    return _utc(name, instant.replace(tzinfo=zone))
+    return _utc(name, found.replace(tzinfo=zone))
 
 
 def _utc(name: str, instant: datetime) -> datetime:
