@@ -105,8 +105,12 @@ class Computation:
         near = await self._near(connection, everything)
         sent: defaultdict[int, set[int]] = defaultdict(set)
         for kind, keys in by_kind(windows).items():
-            stretches = [self._known.stretch(key, windows[key]) for key in keys]
-            for device_id, code in await registers_sent(connection, kind, stretches):
+            wanted = [
+                (self._known.stretch(key, windows[key]), code)
+                for key in keys
+                for code in ledger.in_question(near.get(key, ledger.NOTHING_NEAR))
+            ]
+            for device_id, code in await registers_sent(connection, kind, wanted):
                 sent[device_id].add(code)
         result: Windows = {}
         for key, window in held.items():

@@ -191,6 +191,13 @@ def by_device(found: Iterable[Neighbours]) -> dict[int, Near]:
     }
 
 
+def in_question(near: Near) -> list[int]:
+    """The registers that have neighbours, but no hour of the ledger within the window itself yet: whether
+    any reading of the window has them must be looked up."""
+    around = {code for code in (*near.before, *near.after) if BY_CODE[code].register}
+    return sorted(around - near.inside)
+
+
 def widened(
     grid: HourGrid, window: Window, near: Near, sent: Collection[int], of_members: Sequence[Near]
 ) -> Window:

@@ -27,11 +27,12 @@ class _Statements:
 
     def __init__(self, kind: Kind) -> None:
         table = sql.Identifier(*reading_table(kind).split("."))
-        self.registers = tuple(each for each in QUANTITIES[kind] if each.register)
         sent = [
-            sql.SQL("bool_or(r.{} IS NOT NULL)").format(sql.Identifier(each.name)) for each in self.registers
+            sql.SQL("WHEN {} THEN r.{} IS NOT NULL").format(each.code, sql.Identifier(each.name))
+            for each in QUANTITIES[kind]
+            if each.register
         ]
-        self.sent = sql.SQL(_SENT).format(table=table, sent=sql.SQL(", ").join(sent)) if sent else None
+        self.sent = sql.SQL(_SENT).format(table=table, sent=sql.SQL(" ").join(sent)) if sent else None
         self.count = sql.SQL(_COUNT).format(table=table)
         self.extent = sql.SQL(_EXTENT).format(table=table)
         self.last_before = sql.SQL(_LAST_BEFORE).format(table=table)
@@ -51,14 +52,17 @@ CROSS JOIN LATERAL (
 GROUP BY wanted.device_id
 """
 
+# LATERAL with LIMIT 1 holds the planner to a look at the key, and to the first reading that has a value.
 _SENT: Final = """
-SELECT wanted.device_id, found.*
-FROM unnest(%(device_ids)b::integer[], %(begins)b::timestamptz[], %(ends)b::timestamptz[])
-    AS wanted (device_id, begins, ends)
+SELECT wanted.device_id, wanted.code
+FROM unnest(%(device_ids)b::integer[], %(begins)b::timestamptz[], %(ends)b::timestamptz[],
+    %(codes)b::smallint[]) AS wanted (device_id, begins, ends, code)
 CROSS JOIN LATERAL (
-    SELECT {sent} FROM {table} r
+    SELECT FROM {table} r
     WHERE r.device_id = wanted.device_id AND r.time >= wanted.begins AND r.time < wanted.ends
         AND r.time >= %(low)s AND r.time < %(high)s
+        AND CASE wanted.code {sent} END
+    LIMIT 1
 ) AS found
 """
 
@@ -153,19 +157,15 @@ async def count_readings(
 
 
 async def registers_sent(
-    connection: Connection, kind: Kind, stretches: Collection[Stretch]
+    connection: Connection, kind: Kind, wanted: Collection[tuple[Stretch, int]]
 ) -> set[tuple[int, int]]:
-    """Device and code of the registers that have any value in the device's stretches."""
-    statements = _STATEMENTS[kind]
-    if statements.sent is None or not stretches:
+    """Device and code of the registers, of those asked for, that have any value in the stretch given."""
+    statement = _STATEMENTS[kind].sent
+    if statement is None or not wanted:
         return set()
-    cursor = await connection.execute(statements.sent, {**columns(stretches), **bounds(stretches)})
-    return {
-        (device_id, register.code)
-        for device_id, *sent in await cursor.fetchall()
-        for register, some in zip(statements.registers, sent, strict=True)
-        if some
-    }
+    stretches, codes = zip(*wanted, strict=True)
+    parameters = {**columns(stretches), **bounds(stretches), "codes": list(codes)}
+    return set(await (await connection.execute(statement, parameters)).fetchall())
 
 
 async def backed_up(

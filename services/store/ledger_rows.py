@@ -6,12 +6,15 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, LiteralString, NamedTuple
 
+import numpy as np
 from psycopg import sql
 
 from services.domain.conversion import SourceKey
+from services.domain.ledger.device_hour_columns import DeviceHours
 from services.domain.ledger.lineages import Lineage
-from services.domain.ledger.rows import DeviceHour, EmissionHour, EnergyHour, StackHour
+from services.domain.ledger.rows import EmissionHour, EnergyHour, StackHour
 from services.domain.reading import DeviceKey
+from services.store import packed_arrays
 from services.store.pool import Connection
 
 
@@ -44,6 +47,24 @@ LEFT JOIN LATERAL (
 ) AS found ON true
 WHERE found.same IS NOT TRUE
 ON CONFLICT ({key}) DO UPDATE SET {assignments}
+"""
+
+# There may be no other who writes rows of these spans: then a row that is there already is an error.
+_ADD: Final = """
+INSERT INTO {table} ({columns}) SELECT * FROM unnest({arrays}) AS n ({columns})
+"""
+
+_HOLDS_ANY: Final = """
+SELECT EXISTS (
+    SELECT FROM unnest(%(ids)b::integer[], %(begins)b::timestamptz[], %(ends)b::timestamptz[])
+        AS whole (id, begins, ends)
+    CROSS JOIN LATERAL (
+        SELECT FROM {table} h
+        WHERE h.{id} = whole.id AND h.hour >= whole.begins AND h.hour < whole.ends
+            AND h.hour >= %(low)s AND h.hour < %(high)s
+        LIMIT 1
+    ) AS found
+)
 """
 
 _REMOVE: Final = """
@@ -94,12 +115,13 @@ class _Table:
         if besides is not None:
             assignments.append(sql.SQL(besides))
         table = sql.Identifier("core", name)
+        arrays = sql.SQL(", ").join(sql.SQL("%b::" + each + "[]") for each in columns.values())
         self.width: Final = len(columns)
         self.key_width: Final = len(key)
         self.write: Final = sql.SQL(_WRITE).format(
             table=table,
             columns=names(columns),
-            arrays=sql.SQL(", ").join(sql.SQL("%b::" + each + "[]") for each in columns.values()),
+            arrays=arrays,
             stored=names(compared, "o"),
             new=names(compared, "n"),
             stored_key=names(key, "o"),
@@ -107,6 +129,8 @@ class _Table:
             key=names(key),
             assignments=sql.SQL(", ").join(assignments),
         )
+        self.add: Final = sql.SQL(_ADD).format(table=table, columns=names(columns), arrays=arrays)
+        self.holds_any: Final = sql.SQL(_HOLDS_ANY).format(table=table, id=sql.Identifier(next(iter(key))))
         self.remove: Final = sql.SQL(_REMOVE).format(
             table=table,
             id=sql.Identifier(next(iter(key))),
@@ -201,13 +225,23 @@ _STACK_HOUR: Final = _Table(
 
 
 async def write_device_hours(
-    connection: Connection, rows: Sequence[DeviceHour], ids: Mapping[DeviceKey, int], spans: Collection[Span]
+    connection: Connection, rows: DeviceHours, ids: Mapping[DeviceKey, int], spans: Collection[Span]
 ) -> Written:
     """Make `rows` the device-hours of the spans.
 
     Raises KeyError for a device without an id, psycopg.Error.
     """
-    return await _write(connection, _DEVICE_HOUR, [(ids[row.device], *row[1:]) for row in rows], spans)
+    device_ids = np.array([ids[device] for device in rows.devices], np.int64)
+    device, hour_us, quantity, readings, *values, estimated = rows.columns
+    columns = [
+        packed_arrays.integers(device_ids[device]),
+        packed_arrays.instants(hour_us),
+        packed_arrays.smallints(quantity),
+        packed_arrays.integers(readings),
+        *map(packed_arrays.floats, values),
+        packed_arrays.booleans(estimated),
+    ]
+    return await _write_columns(connection, _DEVICE_HOUR, columns, spans)
 
 
 async def write_energy_hours(
@@ -260,9 +294,16 @@ async def note_received(connection: Connection, received_at: Mapping[int, dateti
 async def _write(
     connection: Connection, table: _Table, rows: Sequence[tuple[Any, ...]], spans: Collection[Span]
 ) -> Written:
+    columns = [list(column) for column in zip(*rows, strict=True)] or [[] for _ in range(table.width)]
+    return await _write_columns(connection, table, columns, spans)
+
+
+async def _write_columns(
+    connection: Connection, table: _Table, columns: Sequence[Any], spans: Collection[Span]
+) -> Written:
+    """Make the rows of `columns` (each a list, or packed) those of the spans."""
     if not spans:
         return Written(0, 0)
-    columns = [list(column) for column in zip(*rows, strict=True)] or [[] for _ in range(table.width)]
     whole = {
         "ids": [span.id for span in spans],
         "begins": [span.begin for span in spans],
@@ -270,8 +311,12 @@ async def _write(
         # Around all spans: these let the planner leave out chunks.
         "low": min(span.begin for span in spans),
         "high": max(span.end for span in spans),
-        **{f"key_{index}": columns[index] for index in range(table.key_width)},
     }
-    removed = (await connection.execute(table.remove, whole)).rowcount
-    changed = (await connection.execute(table.write, columns)).rowcount if rows else 0
-    return Written(changed, removed)
+    async with packed_arrays.cursor_of(connection) as cursor:
+        await cursor.execute(table.holds_any, whole)
+        if await cursor.fetchone() == (False,):
+            # Nothing to compare with, as of hours that are computed for the first time.
+            return Written((await cursor.execute(table.add, columns)).rowcount, 0)
+        keys = {f"key_{index}": columns[index] for index in range(table.key_width)}
+        removed = (await cursor.execute(table.remove, {**whole, **keys})).rowcount
+        return Written((await cursor.execute(table.write, columns)).rowcount, removed)

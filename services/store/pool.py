@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any, Final, TypeAlias
 
-from psycopg import AsyncConnection
+from psycopg import AsyncConnection, AsyncCursor
 from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool
 
 Connection: TypeAlias = AsyncConnection[TupleRow]
+Cursor: TypeAlias = AsyncCursor[TupleRow]
 Pool: TypeAlias = AsyncConnectionPool[Connection]
 
 STATEMENT_TIMEOUT_S: Final = 60

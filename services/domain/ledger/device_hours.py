@@ -3,16 +3,15 @@ known."""
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import NamedTuple
 
 import numpy as np
 
 from services.domain.arrays import FloatArray
+from services.domain.ledger.device_hour_columns import Columns, DeviceHours
 from services.domain.ledger.gauges import StepFunction, overlay
-from services.domain.ledger.hours import BoolArray, IntArray, from_us
+from services.domain.ledger.hours import BoolArray, IntArray
 from services.domain.ledger.readings import State
-from services.domain.ledger.rows import DeviceHour, known_list
 from services.domain.ledger.shapes import Moved, Shapes
 from services.domain.ledger.steps import Steps
 from services.domain.ledger.track import Track, cut
@@ -37,18 +36,18 @@ class _Amount(NamedTuple):
     estimated: BoolArray
 
 
-def device_hours(shapes: Shapes) -> list[DeviceHour]:
+def device_hours(shapes: Shapes) -> DeviceHours:
     """The rows of all device-hours of the track in which something is known of a quantity."""
     track = shapes.track
-    hours = [from_us(hour) for hour in track.slots.hour_us.tolist()]
-    rows: list[DeviceHour] = []
-    for quantity in QUANTITIES[track.kind]:
-        if (track.readings.columns[quantity.name].state != State.ABSENT).any():
-            rows += _quantity_rows(shapes, quantity, hours)
-    return rows
+    parts = [
+        DeviceHours(track.devices, _columns(shapes, quantity))
+        for quantity in QUANTITIES[track.kind]
+        if (track.readings.columns[quantity.name].state != State.ABSENT).any()
+    ]
+    return DeviceHours.joined(parts)
 
 
-def _quantity_rows(shapes: Shapes, quantity: Quantity, hours: list[datetime]) -> list[DeviceHour]:
+def _columns(shapes: Shapes, quantity: Quantity) -> Columns:
     track = shapes.track
     sent = _sent(track, quantity)
     if quantity.register:
@@ -56,25 +55,21 @@ def _quantity_rows(shapes: Shapes, quantity: Quantity, hours: list[datetime]) ->
     else:
         amount = _mean(shapes.gauge(quantity.name), track)
     some = np.flatnonzero((sent.readings > 0) | (amount.covered_us > 0) | ~np.isnan(amount.value))
-    value = known_list(amount.value[some])
-    nothing = [None] * len(some)
-    columns = zip(
-        some.tolist(),
-        sent.readings[some].tolist(),
-        known_list(sent.min[some]),
-        known_list(sent.max[some]),
-        nothing if quantity.register else value,
-        known_list(sent.first[some]),
-        known_list(sent.last[some]),
-        value if quantity.register else nothing,
-        (amount.covered_us[some] / track.slots.length_us[some]).tolist(),
-        amount.estimated[some].tolist(),
-        strict=True,
+    value, nothing = amount.value[some], np.full(len(some), np.nan)
+    return Columns(
+        device=track.slots.device[some],
+        hour_us=track.slots.hour_us[some],
+        quantity=np.full(len(some), quantity.code),
+        readings=sent.readings[some],
+        min=sent.min[some],
+        max=sent.max[some],
+        mean=nothing if quantity.register else value,
+        first=sent.first[some],
+        last=sent.last[some],
+        consumption=value if quantity.register else nothing,
+        coverage=amount.covered_us[some] / track.slots.length_us[some],
+        estimated=amount.estimated[some],
     )
-    device = track.slots.device.tolist()
-    return [
-        DeviceHour(track.devices[device[slot]], hours[slot], quantity.code, *rest) for slot, *rest in columns
-    ]
 
 
 def _sent(track: Track, quantity: Quantity) -> _Sent:

@@ -12,6 +12,7 @@ import numpy as np
 from services.domain.conversion import Conversion, SourceKey
 from services.domain.energy import EnergyUse
 from services.domain.ledger.activities import Amount, Calculation, Calculator
+from services.domain.ledger.device_hour_columns import DeviceHours
 from services.domain.ledger.device_hours import device_hours
 from services.domain.ledger.emissions import Heard, Part, emission_hours
 from services.domain.ledger.energy_hours import EnergyPart, energy_hours
@@ -19,7 +20,7 @@ from services.domain.ledger.histories import ItemKey
 from services.domain.ledger.judgement import Judge
 from services.domain.ledger.plan import Plan
 from services.domain.ledger.readings import Readings
-from services.domain.ledger.rows import DeviceHour, EmissionHour, EnergyHour, StackHour
+from services.domain.ledger.rows import EmissionHour, EnergyHour, StackHour
 from services.domain.ledger.shapes import Shapes
 from services.domain.ledger.stacks import Prepared, prepare, settle
 from services.domain.ledger.track import MAX_DEVICES, Track, Window, lay_out
@@ -38,7 +39,7 @@ _TRACK_READINGS: Final = 100_000
 class Ledger(NamedTuple):
     """The rows of the windows asked for."""
 
-    device_hours: list[DeviceHour]
+    device_hours: DeviceHours
     energy_hours: list[EnergyHour]
     emission_hours: list[EmissionHour]
     stack_hours: list[StackHour]
@@ -48,7 +49,7 @@ class Ledger(NamedTuple):
 class Draft(NamedTuple):
     """What was measured in the windows, before anything stands in for what is missing."""
 
-    device_hours: list[DeviceHour]
+    device_hours: DeviceHours
     energy: list[EnergyPart]
     emissions: Prepared
     heard: Mapping[DeviceKey, Heard]
@@ -82,7 +83,7 @@ def measure(
     that contains the source's.
     """
     heard: dict[DeviceKey, Heard] = {}
-    hours: list[DeviceHour] = []
+    hours: list[DeviceHours] = []
     energy: list[EnergyPart] = []
     emissions: list[Part] = []
     findings: list[Finding] = []
@@ -91,13 +92,15 @@ def measure(
         for some in _portions(batch):
             track = lay_out(some, {key: plan.history(key) for key in some.devices}, windows)
             shapes = Shapes(track)
-            hours += device_hours(shapes)
+            hours.append(device_hours(shapes))
             findings += judge(shapes)
             uses, parts = _parts(shapes, plan)
             energy += uses
             emissions += (part for part in parts if _inside(part, sources))
     heard_of = _of_sources(heard, plan, sources)
-    return Draft(hours, energy, prepare(emissions, heard_of), heard, heard_of, sources, findings)
+    return Draft(
+        DeviceHours.joined(hours), energy, prepare(emissions, heard_of), heard, heard_of, sources, findings
+    )
 
 
 def complete(draft: Draft, stored: Mapping[ItemKey, History] = MappingProxyType({})) -> Ledger:
