@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help setup demo test check bench torture poison clean
+.PHONY: help setup demo test check bench torture poison quality clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -31,6 +31,9 @@ torture: setup ## Kill everything at random for SECONDS=60 (KILLS=100 at least) 
 
 poison: setup ## Send COUNT=100000 payloads that no device should send, and show what becomes of each
 	@$(BIN)/python -m tests.poison $(if $(COUNT),--count $(COUNT)) $(if $(SEED),--seed $(SEED))
+
+quality: setup ## Put faults into DAYS=5 of simulated readings, and count which are found
+	@$(BIN)/python -m tests.quality.measure $(DAYS)
 
 clean: ## Stop what this clone started; remove .venv, .local and caches
 	@$(PYTHON) -B deploy/bootstrap.py clean

@@ -46,6 +46,14 @@ LIMIT %(limit)s
 """
 
 
+_COUNTS: Final = """
+SELECT kind, count(DISTINCT (device_id, quantity))
+FROM core.finding_hour
+WHERE hour >= %s
+GROUP BY kind
+"""
+
+
 class FindingRow(Row):
     site: str
     device: str
@@ -93,3 +101,10 @@ async def list_findings(
     async with connection.cursor(row_factory=class_row(FindingRow)) as rows:
         await rows.execute(_FINDINGS, parameters)
         return await rows.fetchall()
+
+
+async def count_findings(connection: Connection, since: datetime) -> dict[str, int]:
+    """In how many quantities of devices there is each kind of stored finding in the hours that begin since an
+    instant. Raises psycopg.Error."""
+    cursor = await connection.execute(_COUNTS, [since])
+    return dict(await cursor.fetchall())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Annotated, Final
 
@@ -12,7 +13,7 @@ from services.analytics.web.errors import BadRequestError
 from services.analytics.web.period import instant
 from services.analytics.web.reader import POOL_TIMEOUT_S, Clock
 from services.store.finding_list import NAMES, FindingRow, list_findings
-from services.store.pool import Pool
+from services.store.pool import Connection, Pool
 
 DEFAULT: Final = timedelta(days=7)
 
@@ -30,6 +31,8 @@ SinceParameter = Annotated[
     ),
 ]
 
+SiteCheck = Callable[[Connection, str | None], Awaitable[None]]
+
 
 class FindingsAnswer(BaseModel):
     """The newest first. Findings change no number: see docs/quality.md."""
@@ -38,8 +41,8 @@ class FindingsAnswer(BaseModel):
     more: bool = Field(description="whether there are more than `limit`")
 
 
-def add_findings(routes: APIRouter, pool: Pool, clock: Clock) -> None:
-    """The route of the API."""
+def add_findings(routes: APIRouter, pool: Pool, clock: Clock, known: SiteCheck) -> None:
+    """The route of the API; `known` refuses a site that there is not."""
 
     @routes.get("/findings")
     async def findings(
@@ -50,8 +53,12 @@ def add_findings(routes: APIRouter, pool: Pool, clock: Clock) -> None:
     ) -> FindingsAnswer:
         """What is strange in stored readings, and what has stopped coming."""
         since = clock() - DEFAULT if begin is None else instant("from", begin)
+        if finding is not None and finding not in NAMES:
+            raise BadRequestError(f"there is no finding {finding[:63]!r}; there are {', '.join(NAMES)}")
         if since.tzinfo is None:
             raise BadRequestError("from has no zone: write it as 2026-01-31T00:00:00Z")
         async with pool.connection(timeout=POOL_TIMEOUT_S) as connection:
             rows = await list_findings(connection, since, limit + 1, site=site, finding=finding)
+            if not rows:
+                await known(connection, site)
         return FindingsAnswer(findings=rows[:limit], more=len(rows) > limit)

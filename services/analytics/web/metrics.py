@@ -10,6 +10,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, gen
 
 from services.analytics.web.reader import BoardReader, Snapshot
 from services.domain.outcome import Reason
+from services.domain.quality.rows import FindingKind
 
 REASONS: Final = tuple(Reason)
 OTHER: Final = "other"
@@ -41,6 +42,9 @@ class BoardMetrics:
             "routes_outside",
             "Pairs of routes of the same carbon that differ by more than their tolerance over a day",
         )
+        self._findings = gauge(
+            "findings", "Quantities of devices with such a finding in the hours of the last day", "finding"
+        )
         self._letters = gauge(
             "dead_letters_outstanding", "Dead letters neither replayed nor accepted", "reason"
         )
@@ -59,6 +63,8 @@ class BoardMetrics:
         self._unassigned.set(sum(each.unassigned for each in seen.device_counts))
         self._unknown.set(sum(each.in_total and each.co2_kg_per_h is None for each in seen.live))
         self._routes.set(sum(each.day_verdict == "outside" for each in seen.routes))
+        for kind in FindingKind:
+            self._findings.labels(kind).set(seen.finding_counts.get(kind, 0))
         for outcome in OUTCOMES:
             self._accounted.labels(outcome).set(sum(getattr(each, outcome) for each in seen.totals))
         outstanding = dict.fromkeys((*REASONS, OTHER), 0)
@@ -81,6 +87,7 @@ class BoardMetrics:
             self._routes,
         ):
             each.set(float("nan"))
+        self._findings.clear()
         self._letters.clear()
         self._accounted.clear()
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import psycopg
 
 from services.analytics.web.rate import RateMeter
 from services.store import board, board_rows
+from services.store.finding_list import FindingRow, count_findings, list_findings
 from services.store.pool import Connection, Pool
 from services.store.routes import RouteRow, routes_live
 
@@ -25,6 +26,9 @@ _FAILURE_LASTS = timedelta(seconds=1)
 LISTED = 50
 """Devices in trouble that the board names; the API lists them all."""
 LETTERS_LISTED = 5
+FINDINGS_OF = timedelta(hours=24)
+FINDINGS_LISTED = 200
+"""For all sites; the API lists them all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,10 @@ class Snapshot:
     received_per_s: float | None
     """Readings received per second lately; None until two looks are far enough apart."""
     routes: Sequence[RouteRow] = ()
+    findings: Sequence[FindingRow] = ()
+    """Of the last day, the newest first."""
+    finding_counts: Mapping[str, int] = field(default_factory=dict)
+    """In how many quantities of devices, by kind, over the last day."""
 
 
 class BoardReader:
@@ -107,4 +115,6 @@ class BoardReader:
             backlog=await board.ledger_backlog(connection),
             received_per_s=self._rate.add(now, sum(each.received for each in totals)),
             routes=await routes_live(connection),
+            findings=await list_findings(connection, now - FINDINGS_OF, FINDINGS_LISTED, with_now=False),
+            finding_counts=await count_findings(connection, now - FINDINGS_OF),
         )

@@ -20,9 +20,12 @@ from services.store.board_rows import (
     SourceHourRow,
     SourceRow,
 )
+from services.store.finding_list import FindingRow
 from services.store.routes import RouteRow
 
 HOURS = 24
+FINDINGS_SHOWN = 8
+"""Of a site; the API lists them all."""
 ELECTRICITY = "electricity"
 
 
@@ -104,6 +107,8 @@ class SiteCard:
     """kWh of electricity in an hour: the hour's mean power in kW."""
     devices: DeviceCountRow
     troubled: tuple[DeviceRow, ...]
+    findings: tuple[FindingRow, ...] = ()
+    """Of the last day, warnings first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +178,13 @@ def _card(snapshot: Snapshot, site: SiteRow) -> SiteCard:
         power_hours=_hours(_by_carrier(each for each in energy if each.carrier == ELECTRICITY), now, zone),
         devices=_devices_of(snapshot, site.site),
         troubled=tuple(each for each in snapshot.troubled if each.site == site.site),
+        findings=_findings(snapshot, site.site),
     )
+
+
+def _findings(snapshot: Snapshot, site: str) -> tuple[FindingRow, ...]:
+    of_site = [each for each in snapshot.findings if each.site == site]
+    return tuple(sorted(of_site, key=lambda each: each.severity != "warning")[:FINDINGS_SHOWN])
 
 
 def _devices_of(snapshot: Snapshot, site: str) -> DeviceCountRow:
