@@ -49,6 +49,9 @@ COMMANDS: Final = MappingProxyType(
         "factors": Entry("services.cli.factors:app", "List the published emission factors, or load a table."),
         "explain": Entry("services.cli.explain:explain", "How an hour's CO2 came about, computed again."),
         "calc": Entry("services.cli.calc.app:app", "Compute one set of values, with every value on the way."),
+        "doctor": Entry(
+            "services.cli.doctor.command:doctor", "Look at all parts, and say what is wrong and what to do."
+        ),
         "bench": Entry("services.cli.bench:bench", "Measure speed, latency and memory on this machine."),
     }
 )

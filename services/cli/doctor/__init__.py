@@ -1,0 +1,1 @@
+"""`carbonflow doctor`: looks at everything that this installation consists of, and changes nothing."""
