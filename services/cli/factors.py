@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import date, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -14,6 +16,7 @@ from services.cli.output import print_json, print_rows
 from services.cli.plain import PLAIN
 from services.domain.factor_table import read_table
 from services.domain.factors import Factor, FactorTableError
+from services.store.factor_effects import MonthEffect
 from services.store.factor_loading import Loaded, load_table
 from services.store.factors import LISTED, list_factors
 from services.store.pool import connect
@@ -36,14 +39,51 @@ def load(
 
     Every row must name set, unit, gas, basis (LHV or HHV of a fuel) and source; what is wrong is told with
     its line, and nothing is then recorded. A row that changes a factor is a new record beside the old one.
-    Hours that it touches are computed anew. Loading the same file again changes nothing.
+    Hours that it touches are computed anew. Loading the same file again changes nothing. With --dry-run
+    nothing is recorded, and what would change is told in kg by source and month: the activity of each
+    stored hour times the new factor.
     """
     loaded = asyncio.run(_load(_read(file), keep=not dry_run))
     if as_json:
         recomputed = [{**device._asdict(), "from": at} for device, at in loaded.touched.items()]
-        print_json({"loaded": not dry_run and loaded.new > 0, "new": loaded.new, "recomputed": recomputed})
+        told = {"loaded": not dry_run and loaded.new > 0, "new": loaded.new, "recomputed": recomputed}
+        print_json(told | ({"effects": [_effect(each) for each in loaded.effects]} if dry_run else {}))
     else:
         typer.echo(_sentence(loaded, dry_run=dry_run))
+        _show(loaded.effects)
+
+
+def _effect(each: MonthEffect) -> dict[str, object]:
+    return asdict(each) | {"month": f"{each.month:%Y-%m}", "difference_kg": each.difference_kg}
+
+
+_SHOWN: Final = (
+    "site",
+    "source",
+    "basis",
+    "month",
+    "hours",
+    "now kg",
+    "then kg",
+    "difference kg",
+    "unknown h",
+)
+
+
+def _show(effects: Sequence[MonthEffect]) -> None:
+    """What stored hours would be, and why some would be unknown."""
+    if not effects:
+        return
+    print_rows(_SHOWN, [_shown(each) for each in effects], as_json=False)
+    for reason in dict.fromkeys(each.reason for each in effects if each.reason):
+        typer.echo(reason)
+
+
+def _shown(each: MonthEffect) -> tuple[object, ...]:
+    kg = [each.co2_kg, each.new_co2_kg, each.difference_kg]
+    unknown = f"{each.unknown_hours} -> {each.new_unknown_hours}"
+    amounts = [None if value is None else round(value, 3) for value in kg]
+    return each.site, each.source, each.basis, f"{each.month:%Y-%m}", each.hours, *amounts, unknown
 
 
 def _read(file: Path) -> tuple[Factor, ...]:

@@ -21,18 +21,30 @@ def touched_by_factors(
 ) -> dict[DeviceKey, datetime]:
     """The devices whose amounts, energy or emissions differ by the later factors, each from the first instant
     at which they do; nothing that first differs after `until`."""
-    known = set(before.factors)
-    new = [factor for factor in after.factors if factor not in known]
-    names = {name for factor in new for name in (factor.factor_set, factor.series)}
-    concerned = {site_id: site for site_id, site in registry.sites.items() if _names(site) & names}
-    # A day early: the factor begins at the site's own midnight.
-    since = min((_begin(factor) - timedelta(days=1) for factor in new), default=until)
+    since = first_difference(before, after, until)
     found: dict[DeviceKey, datetime] = {}
-    for site_id, site in concerned.items():
+    for site_id, site in concerned(registry, before, after).items():
         alone = Registry(version=1, sites={site_id: site})
         for device, at in _of_site(alone, before, after, since, until):
             found.setdefault(device, at)
     return found
+
+
+def concerned(registry: Registry, before: FactorBook, after: FactorBook) -> dict[str, Site]:
+    """The sites that name a set of which `after` has something else."""
+    names = {name for factor in _new(before, after) for name in (factor.factor_set, factor.series)}
+    return {site_id: site for site_id, site in registry.sites.items() if _names(site) & names}
+
+
+def first_difference(before: FactorBook, after: FactorBook, until: datetime) -> datetime:
+    """The instant from which the earliest new factor may count; `until` where there is none."""
+    # A day early: the factor begins at the site's own midnight.
+    return min((_begin(factor) - timedelta(days=1) for factor in _new(before, after)), default=until)
+
+
+def _new(before: FactorBook, after: FactorBook) -> list[Factor]:
+    known = set(before.factors)
+    return [factor for factor in after.factors if factor not in known]
 
 
 def _begin(factor: Factor) -> datetime:
@@ -41,7 +53,9 @@ def _begin(factor: Factor) -> datetime:
 
 
 def _names(site: Site) -> set[str | None]:
-    return {facts.factor_set for source in site.sources.values() for facts in source.facts}
+    """The sets that its sources name, those of the market basis included."""
+    facts = [each for source in site.sources.values() for each in source.facts]
+    return {each.factor_set for each in facts} | {each.market.factor_set for each in facts if each.market}
 
 
 def _of_site(

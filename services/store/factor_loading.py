@@ -8,8 +8,10 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from services.domain.factor_changes import touched_by_factors
+from services.domain.factor_effects import effects
 from services.domain.factors import Factor, FactorBook
 from services.domain.reading import DeviceKey
+from services.store.factor_effects import MonthEffect, month_effects
 from services.store.factors import import_factors, load_factors
 from services.store.ledger import versions
 from services.store.pool import Connection
@@ -22,6 +24,8 @@ class Loaded(NamedTuple):
 
     new: int
     touched: dict[DeviceKey, datetime]
+    effects: tuple[MonthEffect, ...] = ()
+    """Of a table that was only tried: what it would make of the stored hours."""
 
 
 async def load_table(connection: Connection, factors: Iterable[Factor], *, keep: bool = True) -> Loaded:
@@ -35,7 +39,11 @@ async def load_table(connection: Connection, factors: Iterable[Factor], *, keep:
             return Loaded(0, {})
         after = FactorBook(await load_factors(connection))
         registry = (await load_registry(connection)).registry
-        touched = touched_by_factors(registry, before, after, datetime.now(UTC))
+        now = datetime.now(UTC)
+        touched = touched_by_factors(registry, before, after, now)
+        if not keep:
+            found = await month_effects(connection, effects(registry, before, after, now))
+            return Loaded(new, touched, tuple(found))
         await mark_dirty(connection, touched, await _restatement(connection, before, after))
     return Loaded(new, touched)
 

@@ -43,6 +43,7 @@ def test_the_hours_that_hang_on_a_new_factor_are_computed_anew(
         connection.execute("DELETE FROM core.dirty_range")
     dry = carbonflow("factors", "load", str(table), "--dry-run").stdout
     assert "1 factor would be new" in dry
+    assert carbonflow.json("factors", "load", str(table), "--dry-run")["effects"] == []
     assert _read(database_url, "SELECT * FROM core.dirty_range") == []
     outcome = carbonflow.json("factors", "load", str(table))
     assert (outcome["loaded"], outcome["new"]) == (True, 1)
@@ -68,3 +69,35 @@ def test_a_table_at_fault_is_told_with_its_line_and_nothing_is_recorded(
     table.write_bytes(b"\xff\xfe")
     assert "is not UTF-8 (byte 1)" in carbonflow("factors", "load", str(table), status=1).stderr
     assert _read(database_url, "SELECT 1 FROM core.factor WHERE factor_set = 'CN_MEE_PROVINCE_2024'") == []
+
+
+def test_what_would_change_is_told_in_kg(carbonflow: Carbonflow, database_url: str, table: Path) -> None:
+    carbonflow("registry", "apply", str(DEMO))
+    with psycopg.connect(database_url) as connection:
+        connection.execute(
+            "INSERT INTO core.emission_hour (source_id, hour, basis, activity, activity_unit, co2_kg, "
+            "factor_provisional, in_total, coverage, estimated) "
+            "SELECT source_id, '2024-05-01Z', 'location', 100, 'kWh', 57.37, false, true, 1, false "
+            "FROM core.source WHERE site = 'campus' AND source = 'grid-electricity'"
+        )
+    head, row = carbonflow("factors", "load", str(table), "--dry-run").stdout.splitlines()[1:]
+    assert head.split("\t")[5:] == ["now kg", "then kg", "difference kg", "unknown h"]
+    assert row.split("\t") == [
+        "campus", "grid-electricity", "location", "2024-05", "1", "57.37", "55", "-2.37", "0 -> 0",
+    ]  # fmt: skip
+    [effect] = carbonflow.json("factors", "load", str(table), "--dry-run")["effects"]
+    assert effect["difference_kg"] == pytest.approx(-2.37)
+    assert (effect["month"], effect["new_unknown_hours"]) == ("2024-05", 0)
+
+
+@pytest.mark.parametrize("column", ["unit", "basis", "source", "gas", "factor_set", "fuel", "verified"])
+def test_a_factor_that_does_not_say_what_it_is_is_refused(
+    carbonflow: Carbonflow, table: Path, column: str
+) -> None:
+    names = TABLE.splitlines()[0].split(",")
+    values = TABLE.splitlines()[1].split(",")
+    values[names.index(column)] = ""
+    table.write_text(f"{','.join(names)}\n{','.join(values)}\n", encoding="utf-8")
+    told = carbonflow("factors", "load", str(table), status=1).stderr
+    assert f"line 2: {column} is " in told
+    assert len(told.splitlines()) == 1

@@ -13,6 +13,7 @@ from services.analytics.web.rate import RateMeter
 from services.store import board, board_rows
 from services.store.finding_list import FindingRow, count_findings, list_findings
 from services.store.pool import Connection, Pool
+from services.store.remarks import MissingFactorRow, RemainderRow, missing_factors, remainders
 from services.store.routes import RouteRow, routes_live
 
 Clock = Callable[[], datetime]
@@ -50,6 +51,8 @@ class Snapshot:
     received_per_s: float | None
     """Readings received per second lately; None until two looks are far enough apart."""
     routes: Sequence[RouteRow] = ()
+    missing_factors: Sequence[MissingFactorRow] = ()
+    remainders: Sequence[RemainderRow] = ()
     findings: Sequence[FindingRow] = ()
     """Of the last day, the newest first."""
     finding_counts: Mapping[str, int] = field(default_factory=dict)
@@ -115,6 +118,8 @@ class BoardReader:
             backlog=await board.ledger_backlog(connection),
             received_per_s=self._rate.add(now, sum(each.received for each in totals)),
             routes=await routes_live(connection),
+            missing_factors=await missing_factors(connection, now - LOOK_BACK),
+            remainders=await remainders(connection),
             findings=await list_findings(connection, now - FINDINGS_OF, FINDINGS_LISTED, with_now=False),
             finding_counts=await count_findings(connection, now - FINDINGS_OF),
         )

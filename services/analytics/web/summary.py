@@ -21,6 +21,7 @@ from services.store.board_rows import (
     SourceRow,
 )
 from services.store.finding_list import FindingRow
+from services.store.remarks import MissingFactorRow, RemainderRow
 from services.store.routes import RouteRow
 
 HOURS = 24
@@ -107,6 +108,9 @@ class SiteCard:
     """kWh of electricity in an hour: the hour's mean power in kW."""
     devices: DeviceCountRow
     troubled: tuple[DeviceRow, ...]
+    missing_factors: tuple[MissingFactorRow, ...] = ()
+    """Sources whose CO2 was unknown within the last day for want of a factor."""
+    remainders: tuple[RemainderRow, ...] = ()
     findings: tuple[FindingRow, ...] = ()
     """Of the last day, warnings first."""
 
@@ -178,6 +182,8 @@ def _card(snapshot: Snapshot, site: SiteRow) -> SiteCard:
         power_hours=_hours(_by_carrier(each for each in energy if each.carrier == ELECTRICITY), now, zone),
         devices=_devices_of(snapshot, site.site),
         troubled=tuple(each for each in snapshot.troubled if each.site == site.site),
+        missing_factors=tuple(each for each in snapshot.missing_factors if each.site == site.site),
+        remainders=tuple(each for each in snapshot.remainders if each.site == site.site),
         findings=_findings(snapshot, site.site),
     )
 
