@@ -29,6 +29,7 @@ from services.ingest.plan import part
 from services.ingest.reference import Reference
 from services.store.reading_columns import ReadingColumns, joined
 from services.store.registry import device_ids
+from services.store.unboxed import times_us
 from tests.benchmarks.traffic import Fleet, instant, reading
 
 _LIMITS: Final = Limits(too_old_s=400 * 86_400, future_s=300)
@@ -90,7 +91,8 @@ def _columns(job: Job, batch: int, kind: Kind, ids: Mapping[DeviceKey, int]) -> 
     if not units:
         return None
     rows = np.array([ids[unit.device] for unit in units], np.int64)
-    return joined(list(part(kind, units, rows, np.zeros(len(units), np.int64)).pieces()))
+    times = times_us([unit.time for unit in units])
+    return joined(list(part(kind, units, rows, times, np.zeros(len(units), np.int64)).pieces()))
 
 
 if __name__ == "__main__":

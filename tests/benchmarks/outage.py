@@ -7,8 +7,6 @@ import json
 import os
 import signal
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -19,7 +17,7 @@ from deploy.local.progress import LineProgress
 from tests.benchmarks.child import BenchError, Child, peak_rss_mb
 from tests.benchmarks.generator import Load
 from tests.benchmarks.stack import Database, Stack
-from tests.benchmarks.through import Ingest, OnProgress, ingest
+from tests.benchmarks.through import Ingest, OnProgress, generator, ingest
 
 _POLL_S: Final = 0.25
 _BEFORE_S: Final = 3.0
@@ -93,7 +91,7 @@ async def stopped_database(stack: Stack, load: Load, away_s: float, progress: On
     async with (
         stack.database() as database,
         ingest(stack, database) as service,
-        steady(stack, load) as publishers,
+        generator(stack, load, "steady") as publishers,
     ):
         watch = _Watch(service, publishers)
         publishers.tell("go")
@@ -155,15 +153,3 @@ async def _until_counted(database: Database, published: int) -> tuple[int, int, 
             if time.monotonic() > deadline:
                 raise BenchError(f"of {published} messages the account has {row}")
             await asyncio.sleep(_POLL_S)
-
-
-@asynccontextmanager
-async def steady(stack: Stack, load: Load) -> AsyncIterator[Child]:
-    """The publishers, connected, waiting to begin."""
-    child = await Child.start("steady", ["-m", "tests.benchmarks.steady"], {}, stack.logs)
-    child.tell(load.as_json())
-    try:
-        await child.first_line()
-        yield child
-    finally:
-        await child.stop()

@@ -190,9 +190,9 @@ async def _ready(port: int, child: Child) -> None:
 
 
 @asynccontextmanager
-async def generator(stack: Stack, load: Load) -> AsyncIterator[Child]:
-    """The publishers, connected, with everything they will say made already."""
-    child = await Child.start("generator", ["-m", "tests.benchmarks.generator"], {}, stack.logs)
+async def generator(stack: Stack, load: Load, module: str = "generator") -> AsyncIterator[Child]:
+    """The publishers, connected, with everything they will say made already (`steady`: as it is due)."""
+    child = await Child.start(module, ["-m", f"tests.benchmarks.{module}"], {}, stack.logs)
     child.tell(load.as_json())
     try:
         await child.first_line()
