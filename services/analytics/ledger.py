@@ -70,10 +70,13 @@ def hull(*windows: Window) -> Window:
 def touched_hours(plan: Plan, device: DeviceKey, quarters: npt.NDArray[np.int64]) -> Iterator[Touched]:
     """The hours that quarter hours (number of 900 s since 1970) are in, day by day."""
     grid = plan.history(device).grid
-    times = np.unique(quarters) * QUARTER_US
-    for day in np.unique(times // _DAY_US).tolist():
-        of_day = times[times // _DAY_US == day]
-        yield Touched(day, device, Window(grid.floor(int(of_day[0])), grid.ceil(int(of_day[-1]) + 1)))
+    of_day: dict[int, tuple[int, int]] = {}
+    for quarter in quarters.tolist():
+        day = quarter * QUARTER_US // _DAY_US
+        first, last = of_day.get(day, (quarter, quarter))
+        of_day[day] = min(first, quarter), max(last, quarter)
+    for day, (first, last) in sorted(of_day.items()):
+        yield Touched(day, device, Window(grid.floor(first * QUARTER_US), grid.ceil(last * QUARTER_US + 1)))
 
 
 def touched_days(plan: Plan, device: DeviceKey, begin_us: int, end_us: int) -> Iterator[Touched]:

@@ -39,6 +39,8 @@ class HourGrid:
     def __init__(self, zone: tzinfo) -> None:
         self._zone = zone
         self._days: dict[int, IntArray] = {}
+        self._floors: dict[int, int] = {}
+        self._ceils: dict[int, int] = {}
 
     def starts(self, begin: int, end: int) -> IntArray:
         """The beginnings of hours at or after `begin` and before `end`, ascending."""
@@ -50,11 +52,20 @@ class HourGrid:
 
     def floor(self, time: int) -> int:
         """The beginning of the hour that `time` is in."""
-        return int(self.starts(time - HOUR_US + 1, time + 1)[-1])
+        # Hours begin on quarters: all times of one have the same.
+        quarter = time // QUARTER_US
+        if quarter not in self._floors:
+            at = quarter * QUARTER_US
+            self._floors[quarter] = int(self.starts(at - HOUR_US + 1, at + 1)[-1])
+        return self._floors[quarter]
 
     def ceil(self, time: int) -> int:
         """The first beginning of an hour at or after `time`."""
-        return int(self.starts(time, time + HOUR_US)[0])
+        quarter = -(-time // QUARTER_US)
+        if quarter not in self._ceils:
+            at = quarter * QUARTER_US
+            self._ceils[quarter] = int(self.starts(at, at + HOUR_US)[0])
+        return self._ceils[quarter]
 
     def _day(self, day: int) -> IntArray:
         """The beginnings of hours within a UTC day, by its number since 1970."""
