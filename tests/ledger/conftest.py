@@ -208,6 +208,10 @@ class Database:
             await self.fetch("SELECT * FROM core.device_hour ORDER BY device_id, quantity, hour"),
             await self.fetch("SELECT * FROM core.energy_hour ORDER BY device_id, hour"),
             await self.fetch(
+                "SELECT (to_jsonb(f) - 'found_at')::text FROM core.finding_hour f"
+                " ORDER BY device_id, kind, quantity, hour, begins"
+            ),
+            await self.fetch(
                 "SELECT (to_jsonb(h) - 'computed_at' - 'revision' - 'stands_since')::text"
                 " FROM core.emission_hour h ORDER BY source_id, basis, hour"
             ),

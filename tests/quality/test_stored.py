@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import random
 from datetime import timedelta
 from typing import Any
 
+import numpy as np
 import pytest
 
+from services.domain.ledger.hours import QUARTER_US, to_us
 from services.domain.quality.rows import FindingKind
 from services.domain.quantities import Kind
 from services.domain.reading import DeviceKey, Reading
 from services.store.finding_list import NAMES, list_findings
+from services.store.readings import mark_dirty
 from tests.ledger.conftest import T0, Database, database, reading, site_of
+from tests.quality.test_findings import CHANGES, strange_readings
 
 __all__ = ["database"]
 pytestmark = pytest.mark.anyio
@@ -27,6 +32,11 @@ FINDINGS = """
 SELECT finding, quantity, from_time, to_time, readings, low, high FROM api.findings
 WHERE finding <> 'stale' ORDER BY from_time, finding
 """
+ALL = """
+SELECT device_id, kind, quantity, hour, begins, ends, continues, events, readings, low, high, bound
+FROM core.finding_hour ORDER BY device_id, kind, quantity, hour, begins
+"""
+CONTINUES = 6
 
 
 def minutes(numbers: range) -> list[Reading]:
@@ -95,3 +105,26 @@ async def test_what_began_before_is_listed_while_it_goes_on(database: Database) 
     assert await listed(201, finding="gap") == [("gap", at(210))]
     assert await listed(241) == [silent]
     assert await listed(0, site="elsewhere") == []
+
+
+async def test_however_readings_arrive_the_findings_are_the_same(database: Database) -> None:
+    rows = strange_readings(37)
+    database.at_most(150)
+    await database.apply({"s": site_of({"meter/m": CHANGES}, timezone="Asia/Kolkata")})
+    shuffled = random.Random(5).sample(rows, len(rows))
+    for first in range(0, len(rows), 60):
+        await database.receive(shuffled[first : first + 60])
+        await database.run()
+    bit_by_bit = await database.fetch(ALL)
+    found = {row[1] for row in bit_by_bit}
+    assert found >= {"gap", "stuck", "register_back", "above_rating", "negative_flow", "seq_hole"}
+    assert any(row[CONTINUES] for row in bit_by_bit)
+    # All of it once more, by itself.
+    await database.connection.execute("DELETE FROM core.finding_hour")
+    await database.connection.execute("DELETE FROM core.device_hour")
+    quarters = sorted({to_us(row.time) // QUARTER_US for row in rows})
+    [(device_id,)] = await database.fetch("SELECT device_id FROM core.device")
+    await mark_dirty(database.connection, np.full(len(quarters), device_id), np.array(quarters))
+    database.at_most(100_000)
+    await database.run()
+    assert await database.fetch(ALL) == bit_by_bit
