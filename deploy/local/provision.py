@@ -69,5 +69,5 @@ def _make_role(connection: psycopg.Connection, role: str, password: str) -> None
     )
     connection.execute(statement)
     if role in READER_ROLES:
-        limit = sql.SQL("ALTER ROLE {} SET statement_timeout = '60s'")
-        connection.execute(limit.format(sql.Identifier(role)))
+        for limit in ("statement_timeout = '60s'", "idle_in_transaction_session_timeout = '5min'"):
+            connection.execute(sql.SQL("ALTER ROLE {} SET " + limit).format(sql.Identifier(role)))

@@ -67,6 +67,7 @@ def test_readers_read_and_have_a_time_limit(migrated: Backing, compose: Compose,
     with psycopg.connect(url(migrated, compose, role)) as connection:
         assert connection.execute("SELECT count(*) FROM api.factors").fetchone() != (0,)
         assert connection.execute("SHOW statement_timeout").fetchone() == ("1min",)
+        assert connection.execute("SHOW idle_in_transaction_session_timeout").fetchone() == ("5min",)
         assert connection.execute("SHOW default_transaction_read_only").fetchone() == ("on",)
 
 

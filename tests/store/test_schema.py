@@ -77,6 +77,45 @@ def test_every_view_and_column_is_described(connection: psycopg.Connection) -> N
     assert bare == []
 
 
+PLAIN = {
+    "bigint",
+    "boolean",
+    "bytea",
+    "date",
+    "double precision",
+    "integer",
+    "smallint",
+    "text",
+    "timestamp with time zone",
+}
+"""What psql, DBeaver, Grafana and Power BI show as it is."""
+OTHER = {
+    ("ingest_partitions", "sites"): "ARRAY",
+    ("registry_versions", "document"): "json",
+    ("settings", "final_after"): "interval",
+}
+"""Of views that are none of the contract's, and that nobody charts."""
+
+
+def test_types_are_those_that_any_tool_shows(connection: psycopg.Connection) -> None:
+    rows = connection.execute(
+        "SELECT table_name, column_name, data_type FROM information_schema.columns WHERE table_schema = 'api'"
+    ).fetchall()
+    others = {(view, column): kind for view, column, kind in rows if kind not in PLAIN}
+    assert not {view for view, _ in others} & CONTRACT.keys()
+    assert others == OTHER
+
+
+@pytest.mark.parametrize("role", READERS)
+def test_a_forgotten_session_of_a_reader_ends(role_url: Callable[[str], str], role: str) -> None:
+    with psycopg.connect(role_url(role)) as connection:
+        for setting, limit in (
+            ("statement_timeout", "1min"),
+            ("idle_in_transaction_session_timeout", "5min"),
+        ):
+            assert connection.execute("SELECT current_setting(%s)", [setting]).fetchone() == (limit,)
+
+
 def test_schema_api_has_nothing_but_views(connection: psycopg.Connection) -> None:
     kinds = connection.execute(
         "SELECT DISTINCT relkind FROM pg_class WHERE relnamespace = 'api'::regnamespace"

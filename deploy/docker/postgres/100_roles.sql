@@ -26,8 +26,10 @@ ALTER ROLE carbonflow_grafana WITH LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOR
 -- Readers cannot write even by mistake, and a forgotten dashboard must not hold the database.
 ALTER ROLE carbonflow_ops SET default_transaction_read_only = on;
 ALTER ROLE carbonflow_ops SET statement_timeout = '60s';
+ALTER ROLE carbonflow_ops SET idle_in_transaction_session_timeout = '5min';
 ALTER ROLE carbonflow_grafana SET default_transaction_read_only = on;
 ALTER ROLE carbonflow_grafana SET statement_timeout = '60s';
+ALTER ROLE carbonflow_grafana SET idle_in_transaction_session_timeout = '5min';
 ALTER ROLE carbonflow_grafana CONNECTION LIMIT 20;
 
 ALTER DATABASE :"DBNAME" OWNER TO carbonflow_owner;

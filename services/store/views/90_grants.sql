@@ -35,8 +35,10 @@ BEGIN
     FOREACH reader IN ARRAY ARRAY['carbonflow_ops', 'carbonflow_grafana']
     LOOP
         EXECUTE format('ALTER ROLE %I IN DATABASE %I SET statement_timeout = %L', reader, current_database(), '60s');
+        EXECUTE format('ALTER ROLE %I IN DATABASE %I SET idle_in_transaction_session_timeout = %L', reader,
+            current_database(), '5min');
     END LOOP;
 EXCEPTION WHEN insufficient_privilege THEN
-    RAISE NOTICE 'statement_timeout of the reading roles is left as it is';
+    RAISE NOTICE 'the time limits of the reading roles are left as they are';
 END
 $$;
