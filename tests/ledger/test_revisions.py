@@ -56,7 +56,7 @@ async def test_late_data_for_a_final_hour_keeps_what_it_said(database: Database)
     await database.receive(gas[:3])
     await database.run()
     [(_, _, before)] = await database.fetch(STANDS, "boiler", T0)
-    was = await database.fetch("SELECT to_jsonb(h) FROM core.emission_hour h WHERE hour = %s", T0)
+    row = await database.fetch("SELECT to_jsonb(h) FROM core.emission_hour h WHERE hour = %s", T0)
     await database.receive(gas[3:])
     await database.run()
     [(revision, status, after)] = await database.fetch(STANDS, "boiler", T0)
@@ -64,7 +64,10 @@ async def test_late_data_for_a_final_hour_keeps_what_it_said(database: Database)
     assert await database.fetch(REVISIONS, "boiler", T0) == [
         (1, "final", "late data", before, after, False),
     ]
-    assert await database.fetch("SELECT was FROM core.emission_revision WHERE hour = %s", T0) == was
+    whole = (
+        "SELECT to_jsonb(jsonb_populate_record(NULL::core.emission_hour, was)) FROM core.emission_revision"
+    )
+    assert await database.fetch(whole) == row
     assert await database.fetch(
         "SELECT reason, source, hours, co2_kg_before, co2_kg_after, final_hours FROM api.restatements"
     ) == [("late data", "boiler", 1, before, after, 1)]
