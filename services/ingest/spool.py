@@ -9,24 +9,22 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final, NamedTuple, TypeAlias, TypeVar
+from typing import Final, NamedTuple, TypeAlias
 
 import structlog
 
+from services.ingest.journal_thread import CHUNK_BYTES, JournalThread, Read
 from services.ingest.message import Message
-from services.ingest.packed import PackedError, microseconds, pack, unpack
+from services.ingest.packed import microseconds
 from services.store.journal import Journal, Stats
-from services.store.journal_file import PAGE_BYTES, JournalError
+from services.store.journal_file import JournalError
 
 GATHER_S: Final = 0.2
 """How long messages wait for more of their chunk: five fsyncs a second instead of twenty-five, and half the
 bytes, as larger chunks pack better."""
-CHUNK_BYTES: Final = 1024 * 1024
-"""Topics and payloads of a chunk, before packing; more only where one message is larger."""
 _TRY_AGAIN_S: Final = 1.0
 _HOLD_S: Final = 1.0
 _FIRST_MESSAGES: Final = 500
@@ -34,8 +32,6 @@ _FIRST_MESSAGES: Final = 500
 Write: TypeAlias = Callable[[Sequence[Message]], Awaitable[None]]
 """Writes messages, however long the database is away. It is called for the next ones while it is at work, and
 keeps those of a device in order."""
-
-_T = TypeVar("_T")
 
 
 @dataclass(slots=True)
@@ -56,28 +52,20 @@ class _Gathered:
     of: list[tuple[_Waiting, int]] = field(default_factory=list)
 
 
-class _Read(NamedTuple):
-    messages: list[Message]
-    through: int
-    """The chunk they end with."""
-
-
 class _Written(NamedTuple):
     task: asyncio.Task[None]
     through: int
 
 
 class Spool:
-    """Between the lanes and the journal, which has a thread of its own: nothing here waits for the disk."""
+    """Between the lanes and the journal."""
 
     def __init__(
         self, open_journal: Callable[[], Journal], clock: Callable[[], datetime], portion_messages: int
     ) -> None:
-        self._open_journal = open_journal
+        self._journal = JournalThread(open_journal)
         self._clock = clock
         self._most = portion_messages
-        self._thread = ThreadPoolExecutor(1, "journal")
-        self._journal: Journal | None = None
         self._log = structlog.get_logger("spool")
         self._waiting: deque[_Waiting] = deque()
         self._arrived = asyncio.Event()
@@ -94,16 +82,14 @@ class Spool:
 
     async def open(self) -> None:
         """Open the journal. What is in it is handed out first. Raises JournalError and OSError."""
-        self._journal = await self._in_thread(self._open_journal)
-        if self._journal.stats.chunks:
-            self._log.info("journal holds messages", messages=self._journal.stats.messages)
+        stats = await self._journal.open()
+        if stats.chunks:
+            self._log.info("journal holds messages", messages=stats.messages)
             self._active.set()
 
     async def close(self) -> None:
         """Close the journal; what is in it stays."""
-        if self._journal is not None:
-            await self._in_thread(self._journal.close)
-        self._thread.shutdown()
+        await self._journal.close()
 
     @property
     def active(self) -> bool:
@@ -113,25 +99,27 @@ class Spool:
     @property
     def stats(self) -> Stats:
         """What is in the journal."""
-        return Stats() if self._journal is None else self._journal.stats
+        return self._journal.stats
 
     @property
     def room_bytes(self) -> int:
         """How much the journal may still take: 0 where it takes nothing."""
-        if self._journal is None or self.problem is not None:
-            return 0
-        return max(0, self._journal.limit_bytes - self._journal.stats.used_bytes)
+        return 0 if self.problem is not None else max(0, self.limit_bytes - self.stats.used_bytes)
 
     @property
     def limit_bytes(self) -> int:
         """How much the journal may hold."""
-        return 0 if self._journal is None else self._journal.limit_bytes
+        return self._journal.limit_bytes
 
     @property
     def oldest_age_s(self) -> float:
         """How long ago the oldest message in the journal was received; 0 where there is none."""
         oldest_us = self.stats.oldest_us
         return 0.0 if oldest_us is None else max(0.0, (microseconds(self._clock()) - oldest_us) / 1e6)
+
+    async def packed_size(self, messages: Sequence[Message]) -> int:
+        """What messages would take in the journal [bytes]."""
+        return await self._journal.packed_size(messages)
 
     def begin(self, problem: str) -> None:
         """The database is away: from now on messages go through the journal."""
@@ -174,7 +162,7 @@ class Spool:
         gathered = self._gather()
         self._appending = True
         try:
-            await self._append(gathered.messages)
+            await self._journal.append(gathered.messages)
         except JournalError as error:
             self._has(str(error))
         else:
@@ -204,14 +192,6 @@ class Spool:
                 count += 1
             gathered.of.append((waiting, count))
         return gathered
-
-    async def packed_size(self, messages: Sequence[Message]) -> int:
-        """What messages would take in the journal [bytes]; half of the last page is empty, on average."""
-        return PAGE_BYTES // 2 + len(await self._in_thread(lambda: pack(messages)))
-
-    async def _append(self, messages: Sequence[Message]) -> None:
-        oldest_us = microseconds(messages[0].received_at)
-        await self._in_thread(lambda: self._opened.append(len(messages), oldest_us, pack(messages)))
 
     def _kept(self, gathered: _Gathered) -> None:
         for waiting, count in gathered.of:
@@ -282,32 +262,20 @@ class Spool:
         await portion.task
         self._proven = True
         try:
-            await self._in_thread(lambda: self._opened.remove(portion.through))
+            await self._journal.remove(portion.through)
         except JournalError as error:
             # On a full disk. It goes with the next.
             self._log.warning("not removed from the journal", problem=str(error))
         else:
             self._progress.set()
 
-    async def _read(self, portion: int) -> _Read | None:
+    async def _read(self, portion: int) -> Read | None:
         """The next messages; None where the journal cannot be read now."""
         try:
-            return await self._in_thread(lambda: self._unpacked(portion))
+            return await self._journal.read(self._through, portion)
         except JournalError as error:
             self._has(str(error))
             return None
-
-    def _unpacked(self, portion: int) -> _Read:
-        """In the journal's thread."""
-        journal, messages = self._opened, list[Message]()
-        chunks = journal.read(self._through, portion, CHUNK_BYTES)
-        for chunk in chunks:
-            try:
-                messages += unpack(chunk.body)
-            except PackedError as error:
-                self._log.error("chunk set aside", problem=str(error))
-                journal.set_aside(chunk.seq)
-        return _Read(messages, chunks[-1].seq if chunks else self._through)
 
     async def _end_or_wait(self) -> None:
         """The journal is empty. Unless the database is known to work, wait for what is to be kept."""
@@ -323,14 +291,6 @@ class Spool:
         self._log.info("journal is empty")
         while self._waiting:
             self._settle(self._waiting.popleft(), kept=False)
-
-    @property
-    def _opened(self) -> Journal:
-        assert self._journal is not None
-        return self._journal
-
-    async def _in_thread(self, work: Callable[[], _T]) -> _T:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
 
 async def _written(write: Write, messages: Sequence[Message]) -> None:

@@ -18,9 +18,10 @@ from msgspec.structs import replace
 from services.ingest.arrival import Endurance, Rate, messages_of, minutes_left
 from services.ingest.batch import Batch
 from services.ingest.decode import Decoder
+from services.ingest.journal_thread import CHUNK_BYTES
 from services.ingest.message import Cut, Limits, Message
 from services.ingest.packed import PackedError, pack, unpack
-from services.ingest.spool import CHUNK_BYTES, Spool
+from services.ingest.spool import Spool
 from services.store.journal import MIN_BYTES, Journal
 from services.store.journal_file import JournalError
 
