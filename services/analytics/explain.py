@@ -20,6 +20,7 @@ from services.domain.conversion import SourceKey
 from services.domain.explained import Kept, QuantityHour, StackItem, lines
 from services.domain.factors import FactorBook
 from services.domain.ledger.hours import HOUR_US, from_us, to_us
+from services.domain.ledger.lineages import Lineage
 from services.domain.ledger.plan import Plan
 from services.domain.ledger.rows import SourceBasis
 from services.domain.ledger.track import Window
@@ -186,7 +187,7 @@ async def _again(connection: Connection, known: Known, asked: Asked) -> Again | 
     found = zip(hours.rows.emission_hours, hours.lineages.rows, strict=True)
     for row, lineage in found:
         if row.hour == asked.hour and row.source.basis == asked.basis:
-            return Again(row, lineage, _recipe(known, asked).document)
+            return Again(row, Lineage(*lineage), _recipe(known, asked).document)
     return None
 
 

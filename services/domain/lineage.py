@@ -28,6 +28,8 @@ class Recipe(NamedTuple):
     id: UUID
     document: str
     feeds: tuple[tuple[DeviceKey, str], ...]
+    changes: bool
+    """Whether the next hour's may be another though no facts change: where stocks do."""
 
 
 class Recipes:
@@ -62,7 +64,7 @@ class Recipes:
             feeds += [(conversion.device, conversion.quantity) for conversion, _ in pairs]
         text = document(basis, site.site, stretches, stocks)
         digest = sha256(text.encode()).digest()
-        return Recipe(UUID(bytes=digest[:_ID_BYTES]), text, tuple(dict.fromkeys(feeds)))
+        return Recipe(UUID(bytes=digest[:_ID_BYTES]), text, tuple(dict.fromkeys(feeds)), bool(stocks))
 
     def _pairs(self, site: SitePlan, basis: SourceBasis, epoch: int) -> Iterator[tuple[Conversion, Member]]:
         """What is in force in an epoch, in the order in which the kernel adds it up."""

@@ -11,7 +11,7 @@ from psycopg import sql
 
 from services.domain.conversion import SourceKey
 from services.domain.ledger.device_hour_columns import DeviceHours
-from services.domain.ledger.lineages import Lineage
+from services.domain.ledger.lineages import Read
 from services.domain.ledger.rows import EmissionHour, EnergyHour, StackHour
 from services.domain.reading import DeviceKey
 from services.store import packed_arrays
@@ -256,7 +256,7 @@ async def write_emission_hours(
     rows: Sequence[EmissionHour],
     ids: Mapping[SourceKey, int],
     spans: Collection[Span],
-    lineages: Sequence[Lineage],
+    lineages: Sequence[Read],
     calculation_id: int,
 ) -> Written:
     """Make `rows`, each with its lineage, the emissions of the spans; a changed hour that was final gets a

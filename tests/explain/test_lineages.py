@@ -41,7 +41,7 @@ def traced(world: World, rows: list[Reading]) -> dict[tuple[SourceBasis, Any], L
         if (of_kind := [row for row in rows if row.device.kind is kind])
     ]
     made = lineages(world.plan, Recipes(world.plan), batches, found)
-    return {(row.source, row.hour): each for row, each in zip(found, made.rows, strict=True)}
+    return {(row.source, row.hour): Lineage(*each) for row, each in zip(found, made.rows, strict=True)}
 
 
 @settings(max_examples=25, deadline=None)

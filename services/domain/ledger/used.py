@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 
 from services.domain.ledger.hours import BoolArray, IntArray
 from services.domain.ledger.readings import Readings, State
 from services.domain.quantities import quantity as quantity_of
+
+_LATEST: Final = np.iinfo(np.int64).max
 
 
 class Hours(NamedTuple):
@@ -38,10 +40,12 @@ def used(readings: Readings, quantity: str, hours: Hours) -> Used:
     value is held into it, or on the one after it whose mean reaches back.
     """
     register = quantity_of(readings.kind, quantity).register
-    index = _counting(readings, quantity, register)
-    device, time = readings.device[index], readings.time[index]
-    low = int(min(time.min(initial=0), hours.begin_us.min(initial=0)))
-    span = int(max(time.max(initial=0), hours.end_us.max(initial=0))) - low + 1
+    counts = _counting(readings, quantity, register)
+    device, time = readings.device, readings.time
+    if not counts.all():
+        device, time = device[counts], time[counts]
+    low = int(min(hours.begin_us.min(), time.min(initial=_LATEST)))
+    span = int(max(hours.end_us.max(), time.max(initial=low))) - low + 1
     # All devices on one ascending axis. A hundred thousand of them have room for years.
     position = device * span + (time - low)
     base = hours.device * span - low
@@ -65,10 +69,10 @@ def used(readings: Readings, quantity: str, hours: Hours) -> Used:
     )
 
 
-def _counting(readings: Readings, quantity: str, register: bool) -> IntArray:
+def _counting(readings: Readings, quantity: str, register: bool) -> BoolArray:
     state = readings.columns[quantity].state
     valid = np.asarray(state == State.VALID, np.bool_)
-    return np.flatnonzero(valid | (state == State.MANUAL) if register else valid)
+    return valid | (state == State.MANUAL) if register else valid
 
 
 def _near(
@@ -84,4 +88,4 @@ def _near(
 
 
 def _at(time: IntArray, index: IntArray) -> IntArray:
-    return np.append(time, 0)[index]
+    return time[index] if len(time) else np.zeros(len(index), np.int64)
