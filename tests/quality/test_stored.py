@@ -11,7 +11,7 @@ import pytest
 
 from services.domain.ledger.hours import QUARTER_US, to_us
 from services.domain.quality.rows import FindingKind
-from services.domain.quantities import Kind
+from services.domain.quantities import Kind, Status
 from services.domain.reading import DeviceKey, Reading
 from services.store.finding_list import NAMES, list_findings
 from services.store.readings import mark_dirty
@@ -128,3 +128,24 @@ async def test_however_readings_arrive_the_findings_are_the_same(database: Datab
     database.at_most(100_000)
     await database.run()
     assert await database.fetch(ALL) == bit_by_bit
+
+
+async def test_a_quantity_that_has_stopped_is_stale_alone(database: Database) -> None:
+    await database.apply({"s": site_of({"meter/m": FACTS})})
+    [(now,)] = await database.fetch("SELECT date_trunc('minute', now())")
+    rows = []
+    for back in range(300, -1, -1):
+        values: dict[str, float] = {"power_kw": 400.0 + back % 7}
+        # The voltage has gone, the current is out for maintenance.
+        if back > 150:
+            values["voltage_v"] = 230.0 + back % 5
+        status: Any = Status.VALID if back > 150 else {"current_a": "maintenance"}
+        rows.append(
+            reading(METER, now - timedelta(minutes=back), status, current_a=600.0 + back % 7, **values)
+        )
+    await database.receive(rows)
+    await database.run()
+    stale = "SELECT quantity, from_time, to_time, detail FROM api.findings WHERE finding = 'stale'"
+    [found] = await database.fetch(stale)
+    assert found[:3] == ("voltage_v", now - timedelta(minutes=151), None)
+    assert found[3].startswith("Nothing for 02:3")

@@ -69,6 +69,40 @@ WITH found AS (
     JOIN core.device d ON d.site = s.site AND d.kind = s.kind AND d.device = s.device
     WHERE s.stale
     UNION ALL
+    -- A quantity that has stopped while its device goes on: the ledger's hours tell which may have, the readings since
+    -- then which have. One that is sent with a status, or named by it, has not. After a week nobody expects it.
+    SELECT d.device_id, 'stale', q.code, sent.time, NULL, 1, NULL, NULL,
+        extract(epoch FROM now() - sent.time)::double precision, 3 * s.interval_s,
+        sent.time + make_interval(secs => 3 * s.interval_s)
+    FROM api.devices s
+    JOIN core.device d ON d.site = s.site AND d.kind = s.kind AND d.device = s.device
+    JOIN core.quantity q ON q.kind = d.kind
+    CROSS JOIN LATERAL (
+        SELECT h.hour FROM core.device_hour h
+        WHERE h.device_id = d.device_id AND h.quantity = q.code AND h.readings > 0 AND h.hour > now() - interval '7 days'
+        ORDER BY h.hour DESC LIMIT 1
+    ) AS newest
+    CROSS JOIN LATERAL (
+        SELECT CASE d.kind
+            WHEN 'meter' THEN (SELECT max(r.time) FROM core.reading_meter r
+                WHERE r.device_id = d.device_id AND r.time >= newest.hour
+                    AND (to_jsonb(r) ->> q.quantity IS NOT NULL OR r.quantity_status ->> q.quantity IS NOT NULL))
+            WHEN 'flowmeter' THEN (SELECT max(r.time) FROM core.reading_flowmeter r
+                WHERE r.device_id = d.device_id AND r.time >= newest.hour
+                    AND (to_jsonb(r) ->> q.quantity IS NOT NULL OR r.quantity_status ->> q.quantity IS NOT NULL))
+            WHEN 'cems' THEN (SELECT max(r.time) FROM core.reading_cems r
+                WHERE r.device_id = d.device_id AND r.time >= newest.hour
+                    AND (to_jsonb(r) ->> q.quantity IS NOT NULL OR r.quantity_status ->> q.quantity IS NOT NULL))
+            WHEN 'beltscale' THEN (SELECT max(r.time) FROM core.reading_beltscale r
+                WHERE r.device_id = d.device_id AND r.time >= newest.hour
+                    AND (to_jsonb(r) ->> q.quantity IS NOT NULL OR r.quantity_status ->> q.quantity IS NOT NULL))
+        END AS time
+        OFFSET 0
+    ) AS sent
+    WHERE NOT s.stale
+        AND newest.hour < s.last_time - interval '1 hour' - make_interval(secs => 3 * s.interval_s)
+        AND sent.time < s.last_time - make_interval(secs => 3 * s.interval_s)
+    UNION ALL
     SELECT d.device_id, 'negative_remainder', 0, r.from_time, r.to_time, 1, NULL, r.remainder_kwh, r.remainder_kwh,
         -coalesce(r.tolerance_kwh, 0), r.to_time
     FROM api.energy_remainder_24h r
