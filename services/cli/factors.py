@@ -12,6 +12,7 @@ from typing import Annotated, Final
 import typer
 
 from services import settings
+from services.cli import measured
 from services.cli.output import print_json, print_rows
 from services.cli.plain import PLAIN
 from services.domain.factor_table import read_table
@@ -24,9 +25,12 @@ from services.store.pool import connect
 app = typer.Typer(no_args_is_help=True, **PLAIN)
 
 
+app.add_typer(measured.app, name="measured")
+
+
 @app.callback()
 def factors() -> None:
-    """List the published emission factors, or load a table of others."""
+    """List the published emission factors, or load a table of others, or of measured values."""
 
 
 @app.command()

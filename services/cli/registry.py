@@ -75,7 +75,7 @@ def apply(
     except (RegistryError, RegistryRefusedError) as error:
         if not as_json:
             raise
-        print_json({"applied": False, **_problems_json(error.problems)})
+        print_json({"applied": False, **problems_json(error.problems)})
         typer.echo(f"{counted(*parted(error.problems))}: nothing was applied.", err=True)
         raise typer.Exit(1) from None
 
@@ -87,7 +87,7 @@ async def _apply(file: Path, *, dry_run: bool, ask: bool, as_json: bool) -> None
         plan = await plan_registry(connection, parsed.registry)
         problems = _with_lines((*plan.refusals, *plan.notices), parsed, file) + list(parsed.warnings)
         if not as_json:
-            _show(plan.changes)
+            show_changes(plan.changes)
         if plan.refusals:
             raise RegistryRefusedError(problems)
         if not as_json:
@@ -95,9 +95,9 @@ async def _apply(file: Path, *, dry_run: bool, ask: bool, as_json: bool) -> None
         applies = plan.is_needed and not dry_run and (not ask or typer.confirm("Apply?"))
         version = await apply_registry(connection, plan) if applies else None
     if as_json:
-        print_json(_outcome(plan, version) | _problems_json(problems))
+        print_json(outcome(plan, version) | problems_json(problems))
     else:
-        typer.echo(_sentence(plan, version))
+        typer.echo(sentence(plan, version))
 
 
 def _parsed(file: Path, factors: Sequence[Factor]) -> Parsed:
@@ -127,7 +127,8 @@ def _with_lines(problems: Iterable[Problem], parsed: Parsed, file: Path) -> list
     )
 
 
-def _problems_json(problems: Iterable[Problem]) -> dict[str, list[dict[str, Any]]]:
+def problems_json(problems: Iterable[Problem]) -> dict[str, list[dict[str, Any]]]:
+    """Errors and warnings, each with its line and place."""
     errors, warnings = parted(problems)
     return {"errors": [_problem(each) for each in errors], "warnings": [_problem(each) for each in warnings]}
 
@@ -139,7 +140,8 @@ def _problem(problem: Problem) -> dict[str, Any]:
 _SIGNS = {"added": ("+", "green"), "removed": ("-", "red"), "changed": ("~", "yellow")}
 
 
-def _show(changes: Iterable[Change]) -> None:
+def show_changes(changes: Iterable[Change]) -> None:
+    """Each change on a line, with its sign."""
     console = Console(highlight=False, soft_wrap=True)
     for change in changes:
         sign, colour = _SIGNS[change.kind]
@@ -162,7 +164,7 @@ def _site(site: Any) -> str:
     return f"{site['timezone']}, {', '.join(counts)}"
 
 
-def _outcome(plan: Plan, version: int | None) -> dict[str, Any]:
+def outcome(plan: Plan, version: int | None) -> dict[str, Any]:
     """The outcome; `version` is None where nothing was applied."""
     return {
         "applied": version is not None,
@@ -175,7 +177,8 @@ def _outcome(plan: Plan, version: int | None) -> dict[str, Any]:
     }
 
 
-def _sentence(plan: Plan, version: int | None) -> str:
+def sentence(plan: Plan, version: int | None) -> str:
+    """What became of a registry; `version` is None where nothing was applied."""
     if not plan.is_needed:
         return "Nothing changes."
     return "Nothing was applied." if version is None else f"Applied as version {version}."

@@ -101,3 +101,50 @@ def test_a_factor_that_does_not_say_what_it_is_is_refused(
     told = carbonflow("factors", "load", str(table), status=1).stderr
     assert f"line 2: {column} is " in told
     assert len(told.splitlines()) == 1
+
+
+MEASURED = (
+    "site,source,sampled_from,sampled_to,laboratory,document,ncv_gj_per_t,carbon_pct\n"
+    "plant,coal,2026-05-01,2026-05-31,Lab 7,2026-118,22.9,57.3\n"
+)
+
+
+def test_measured_values_of_a_table_are_in_force(carbonflow: Carbonflow, tmp_path: Path) -> None:
+    carbonflow("registry", "apply", str(DEMO))
+    file = tmp_path / "lab.csv"
+    file.write_text(MEASURED, encoding="utf-8")
+    dry = carbonflow("factors", "measured", "load", str(file), "--dry-run").stdout
+    assert "+ sites.plant.sources.coal.facts.2026-05-01: " in dry
+    assert "Nothing was applied." in dry
+    outcome = carbonflow.json("factors", "measured", "load", str(file))
+    assert (outcome["applied"], outcome["version"]) == (True, 2)
+    assert [(each["device"], each["from"]) for each in outcome["recomputed"]] == [
+        ("coal", "2026-04-30T16:00:00+00:00")
+    ]
+    assert "Nothing changes." in carbonflow("factors", "measured", "load", str(file)).stdout
+    shown = tmp_path / "shown.yaml"
+    shown.write_text(carbonflow("registry", "show").stdout, encoding="utf-8")
+    assert "document: 2026-118" in shown.read_text(encoding="utf-8")
+    assert "Nothing changes." in carbonflow("registry", "apply", str(shown)).stdout
+    file.write_text(MEASURED.replace("plant,coal", "plant,cole"), encoding="utf-8")
+    told = carbonflow("factors", "measured", "load", str(file), status=1).stderr
+    assert f"Error: {file}:2: names source cole, which site plant does not have." in told
+
+
+def test_a_measured_value_behind_computed_hours_is_not_changed(
+    carbonflow: Carbonflow, database_url: str, tmp_path: Path
+) -> None:
+    carbonflow("registry", "apply", str(DEMO))
+    file = tmp_path / "lab.csv"
+    file.write_text(MEASURED, encoding="utf-8")
+    carbonflow("factors", "measured", "load", str(file))
+    with psycopg.connect(database_url) as connection:
+        connection.execute(
+            "INSERT INTO core.device_hour (device_id, hour, quantity, readings, coverage, estimated) "
+            "SELECT d.device_id, '2026-06-01Z', q.code, 1, 1, false FROM core.device d "
+            "JOIN core.quantity q ON q.kind = d.kind AND q.quantity = 'mass_t' "
+            "WHERE d.kind = 'beltscale' AND d.device = 'coal'"
+        )
+    file.write_text(MEASURED.replace("57.3", "58.1"), encoding="utf-8")
+    told = carbonflow("factors", "measured", "load", str(file), status=1).stderr
+    assert f"Error: {file}:2: sites.plant.sources.coal.facts[2]: changes fuel from 2026-05-01 on" in told

@@ -8,7 +8,7 @@ from typing import Final
 from services.domain.laboratory import lacking, sample_of
 from services.domain.methods.fuel_factor import is_complete
 from services.domain.methods.liquid import expansion_of, is_liquid
-from services.domain.registry.model import SourceFacts
+from services.domain.registry.model import FuelProperties, SourceFacts
 from services.domain.registry.problems import Place, Problem
 
 _UNKNOWN: Final = "the source's CO2 stays unknown"
@@ -27,6 +27,14 @@ def check_fuel(facts: SourceFacts, place: Place) -> Iterator[Problem]:
     yield from _volume(facts, place)
     yield from _liquid(facts, place)
     yield from _laboratory(facts, (*place, "fuel"))
+    yield from _sampled(facts.fuel, (*place, "fuel"))
+
+
+def _sampled(fuel: FuelProperties | None, place: Place) -> Iterator[Problem]:
+    if fuel is None or fuel.sampled_from is None or fuel.sampled_to is None:
+        return
+    if fuel.sampled_to < fuel.sampled_from:
+        yield Problem((*place, "sampled_to"), f"is before `sampled_from`, {fuel.sampled_from}.")
 
 
 def _laboratory(facts: SourceFacts, place: Place) -> Iterator[Problem]:

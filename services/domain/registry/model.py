@@ -251,6 +251,10 @@ class FuelProperties(Strict):
         None, description="share of its carbon that is biogenic: counted 0, and a memo item"
     )
     source: str = Field(min_length=1, description="laboratory, document and date")
+    laboratory: str | None = Field(None, min_length=1)
+    document: str | None = Field(None, min_length=1, description="number of the report, or where it is filed")
+    sampled_from: date | None = Field(None, description="first day of the sampling period")
+    sampled_to: date | None = Field(None, description="its last day")
 
 
 class Uncertainties(Strict):

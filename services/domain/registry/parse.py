@@ -39,7 +39,7 @@ from services.domain.registry.scope import FactorNames
 from services.domain.registry.written import with_numbers
 
 _TIMES: Final = frozenset({"from", "until", "ended", "at"})
-_DATES: Final = frozenset({"calibration_due"})
+_DATES: Final = frozenset({"calibration_due", "sampled_from", "sampled_to"})
 _ENTRIES: Final = frozenset({"areas", "devices", "sources", "virtual_meters"})
 
 
