@@ -48,9 +48,12 @@ class Change(NamedTuple):
     co2_kg_in_total: float
 
 
-# The local midnight at the end of a day, or an instant as it is, at each site.
+# A quarter of an hour after a day's end on the site's clock: then the day's last hour is exact, too. Or an
+# instant as it is.
 _MOMENTS: Final = """
-SELECT s.site, coalesce(%(instant)s::timestamptz, (%(day)s::date + 1)::timestamp AT TIME ZONE s.timezone),
+SELECT s.site,
+    coalesce(%(instant)s::timestamptz,
+        (%(day)s::date + 1)::timestamp AT TIME ZONE s.timezone + interval '15 minutes'),
     %(first)s::date::timestamp AT TIME ZONE s.timezone,
     (%(last)s::date + 1)::timestamp AT TIME ZONE s.timezone
 FROM core.site s
@@ -95,8 +98,8 @@ async def moments(
     first: date | None,
     last: date | None,
 ) -> list[Moment]:
-    """The end of that local day at each site, or the instant; with the local days `first` to `last` of which
-    hours are compared. Raises StoreError where there is no such site, psycopg.Error."""
+    """A quarter of an hour after that local day at each site, or the instant; with the local days `first` to
+    `last` of which hours are compared. Raises StoreError where there is no such site, psycopg.Error."""
     instant = day_or_instant if isinstance(day_or_instant, datetime) else None
     parameters = {"instant": instant, "day": day_or_instant, "site": site, "first": first, "last": last}
     cursor = await connection.execute(_MOMENTS, parameters)

@@ -143,7 +143,7 @@ async def test_the_end_of_a_day_is_the_sites_own(database: Database) -> None:
     await database.apply(plant())
     [moment] = await moments(database.connection, date(2026, 3, 1), "s", date(2026, 2, 1), date(2026, 2, 28))
     midnight = datetime(2026, 3, 1, 16, tzinfo=T0.tzinfo)  # of Shanghai
-    assert moment.as_of == midnight
+    assert moment.as_of == midnight + timedelta(minutes=15)
     assert (moment.from_hour, moment.to_hour) == (
         datetime(2026, 1, 31, 16, tzinfo=T0.tzinfo),
         midnight - timedelta(days=1),

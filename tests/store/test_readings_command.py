@@ -94,7 +94,7 @@ def test_the_past_is_compared_with_today(carbonflow: Carbonflow, database_url: s
     found = carbonflow.json("emissions", "--as-of", "2026-03-01")
     [site] = found["sites"]
     [source], [change] = site["sources"], site["changes"]
-    assert site["as_of"] == "2026-03-01T16:00:00+00:00"
+    assert site["as_of"] == "2026-03-01T16:15:00+00:00"
     assert (source["co2_kg_then"], source["co2_kg_now"], source["in_total"]) == (5.0, 7.0, True)
     assert (change["reason"], change["hours"], change["co2_kg"]) == ("late data", 1, 2.0)
     assert "late data" in carbonflow("emissions", "--as-of", "2026-03-01T00:00:00Z").stdout
