@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
 
-from tests.benchmarks import converting, formulas, latency, outage, writing
+from tests.benchmarks import converting, explaining, formulas, fresh, latency, outage, sql_speed, writing
 from tests.benchmarks.child import BenchError, Child
 from tests.benchmarks.generator import Load
 from tests.benchmarks.results import Result, Sample, Target, result
+from tests.benchmarks.sql_world import Portfolio
 from tests.benchmarks.stack import Stack
 from tests.benchmarks.through import Consumer, Ingest, OnProgress, Run, drain, ingest, peer, yesterday_s
 from tests.benchmarks.traffic import SITES, Fleet
@@ -37,8 +38,14 @@ class Scale:
     load_s: float = 10.0
     load_per_s: float = 5_000.0
     idle_probes: int = 20
+    fresh_s: float = 20.0
+    late_devices: int = 1_000
+    late_arrays: int = 1_000
+    """Messages of 100 readings that come late; of a million, 10,000."""
     away_s: float = 60.0
     """How long the database is stopped."""
+    explained: int = 100
+    """Hours, one after the other."""
     values: int = 1_000_000
     """Of an array that a formula is given."""
 
@@ -268,6 +275,46 @@ def sum_up_idle(samples: dict[str, list[Sample]]) -> list[Result]:
     return [result("latency.idle", "ms", samples["idle"], Target(150, 150, upper=True))]
 
 
+async def measure_fresh(bench: Bench, progress: OnProgress) -> dict[str, Sample]:
+    """Publish to the hour in the ledger, at a steady rate; and the same while others send what they kept."""
+    scale = bench.scale
+    load = Load(
+        url=bench.stack.servers.device_mqtt_url,
+        # Those of the last number on each site are probes.
+        devices=scale.devices - scale.sites,
+        sites=scale.sites,
+        messages=10**9,
+        start_s=0,
+        rate_per_s=scale.load_per_s,
+    )
+    found = await fresh.under_load(bench.stack, load, scale.fresh_s, progress)
+    late = await fresh.while_late_ones_come(
+        bench.stack, load, scale.late_devices, scale.late_arrays, progress
+    )
+    return {
+        "p50": Sample(found.p50_s),
+        "p99": Sample(found.p99_s),
+        "cores": Sample(found.cores),
+        "rss": Sample(max(found.rss_mb, late.rss_mb)),
+        "late_p50": Sample(late.p50_s),
+        "late_p99": Sample(late.p99_s),
+        "absorbed": Sample(late.absorbed_per_s),
+    }
+
+
+def sum_up_fresh(samples: dict[str, list[Sample]]) -> list[Result]:
+    """Percentiles, and how fast what is late is absorbed beside."""
+    return [
+        result("fresh.p50", "s", samples["p50"]),
+        result("fresh.p99", "s", samples["p99"], Target(5, 5, upper=True)),
+        result("fresh.late_p50", "s", samples["late_p50"]),
+        result("fresh.late_p99", "s", samples["late_p99"], Target(5, 5, upper=True)),
+        result("fresh.late_absorbed", "readings/s", samples["absorbed"]),
+        result("fresh.cpu", "cores", samples["cores"]),
+        result("fresh.rss", "MB", samples["rss"]),
+    ]
+
+
 async def measure_outage(bench: Bench, progress: OnProgress) -> dict[str, Sample]:
     """The database is stopped while readings come at a steady rate."""
     scale = bench.scale
@@ -351,6 +398,27 @@ def sum_up_formulas(samples: dict[str, list[Sample]]) -> list[Result]:
     ]
 
 
+async def measure_explain(bench: Bench, _progress: OnProgress) -> dict[str, Sample]:
+    """An hour explained, with its recomputing and without."""
+    async with bench.stack.database() as database:
+        found = await explaining.measure(database.owner_url, bench.scale.explained)
+    return {"p95": Sample(found.p95_ms), "sql_p95": Sample(found.sql_p95_ms)}
+
+
+def sum_up_explain(samples: dict[str, list[Sample]]) -> list[Result]:
+    """Percentiles."""
+    return [
+        result("explain.p95", "ms", samples["p95"], Target(200, 200, upper=True)),
+        result("explain.sql_p95", "ms", samples["sql_p95"], Target(200, 200, upper=True)),
+    ]
+
+
+async def measure_sql(bench: Bench, progress: OnProgress) -> dict[str, Sample]:
+    """Questions to the views, of a small portfolio (`make bench-large` asks them of a large one)."""
+    portfolio = Portfolio(meters=bench.scale.devices // 20, days=31, raw_days=2)
+    return await sql_speed.in_new_database(bench.stack, portfolio, progress)
+
+
 BENCHMARKS: Final = MappingProxyType(
     {
         "pipeline": Benchmark(measure_pipeline, sum_up_pipeline),
@@ -358,9 +426,12 @@ BENCHMARKS: Final = MappingProxyType(
         "write": Benchmark(measure_write, sum_up_write),
         "latency": Benchmark(measure_latency, sum_up_latency),
         "idle": Benchmark(measure_idle, sum_up_idle),
+        "fresh": Benchmark(measure_fresh, sum_up_fresh),
         "outage": Benchmark(measure_outage, sum_up_outage),
         "paho": Benchmark(measure_paho, _sum_up_reference("paho_copy")),
+        "sql": Benchmark(measure_sql, sql_speed.sum_up),
         "formulas": Benchmark(measure_formulas, sum_up_formulas),
+        "explain": Benchmark(measure_explain, sum_up_explain),
         "aiomqtt": Benchmark(measure_aiomqtt, _sum_up_reference("aiomqtt_executemany")),
     }
 )
