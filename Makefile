@@ -2,10 +2,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help setup demo test check bench torture poison quality clean
+.PHONY: help setup demo test check bench bench-large torture poison quality clean
 
 help: ## Show the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 
 setup:
 	@$(PYTHON) deploy/bootstrap.py
@@ -24,6 +24,9 @@ check: setup ## Lint, formatting, types and import layers
 
 bench: setup ## Measure speed, latency and memory beside references, or only NAMES; writes bench-results.json
 	@$(BIN)/carbonflow bench $(NAMES) $(if $(REPEATS),--repeats $(REPEATS))
+
+bench-large: setup ## Ask the views of a portfolio of METERS=10000 and a year of hours: 25 GB of disk, half an hour
+	@$(BIN)/python -m tests.benchmarks.sql_speed $(if $(METERS),--meters $(METERS)) $(if $(DAYS),--days $(DAYS))
 
 torture: setup ## Kill everything at random for SECONDS=60 (KILLS=100 at least) and show that nothing is lost
 	@$(BIN)/python -m tests.torture $(if $(SECONDS),--seconds $(SECONDS)) $(if $(KILLS),--kills $(KILLS)) \
