@@ -35,6 +35,12 @@ class Metrics:
         self.working = Gauge(
             "carbonflow_ledger_working", "1 where the last round of the ledger worked", registry=registry
         )
+        self._quarters = Counter(
+            "carbonflow_ledger_quarters",
+            "Quarter hours of devices whose hours were computed: live of the last two hours, late before",
+            ("lane",),
+            registry=registry,
+        )
         self._readings = counter("readings", "Readings that hours were computed from, neighbours included")
         self._changed = counter("rows_changed", "Rows of the ledger that were added or changed")
         self._removed = counter("rows_removed", "Rows of the ledger that no longer follow from anything")
@@ -49,6 +55,8 @@ class Metrics:
         """A round is committed."""
         self.working.set(1)
         if done.live or done.late or done.ranges:
+            self._quarters.labels("live").inc(done.live)
+            self._quarters.labels("late").inc(done.late)
             self._readings.inc(done.computed.readings)
             self._changed.inc(done.computed.changed)
             self._removed.inc(done.computed.removed)

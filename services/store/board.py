@@ -243,7 +243,9 @@ async def newest_dead_letters(connection: Connection, limit: int) -> list[rows.D
 async def ledger_backlog(connection: Connection) -> rows.BacklogRow:
     """How far the hourly ledger is behind the stored readings."""
     found = await _all(
-        connection, rows.BacklogRow, "SELECT backlog, oldest_written_at, lag_s FROM api.ledger_backlog"
+        connection,
+        rows.BacklogRow,
+        "SELECT backlog, oldest_written_at, lag_s, live_lag_s FROM api.ledger_backlog",
     )
     return found[0]
 

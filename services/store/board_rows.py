@@ -161,6 +161,8 @@ class BacklogRow(Row):
     backlog: int
     oldest_written_at: datetime | None
     lag_s: float
+    live_lag_s: float = 0.0
+    """Of the running hour and the last."""
 
 
 class SourceHourRow(Row):

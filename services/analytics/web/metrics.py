@@ -26,8 +26,12 @@ class BoardMetrics:
 
         self._up = gauge("database_up", "1 where the database answered analytics, else 0")
         self._lag = gauge("ledger_lag_seconds", "Age of the oldest reading that is in no hourly ledger yet")
+        self._live_lag = gauge(
+            "ledger_live_lag_seconds", "Age of the oldest reading of the last two hours that is in no hour yet"
+        )
         self._backlog = gauge(
-            "ledger_backlog", "Flushes and re-opened stretches that the ledger has before it"
+            "ledger_backlog",
+            "Flushes, quarter hours of devices and re-opened stretches that the ledger has before it",
         )
         self._devices = gauge("devices", "Devices that ever sent or that the registry names")
         self._stale = gauge("devices_stale", "Devices silent for more than 3 expected intervals")
@@ -56,6 +60,7 @@ class BoardMetrics:
         """Set all gauges."""
         self._up.set(1)
         self._lag.set(seen.backlog.lag_s)
+        self._live_lag.set(seen.backlog.live_lag_s)
         self._backlog.set(seen.backlog.backlog)
         self._devices.set(sum(each.devices for each in seen.device_counts))
         self._stale.set(sum(each.stale for each in seen.device_counts))
@@ -78,6 +83,7 @@ class BoardMetrics:
         self._up.set(0)
         for each in (
             self._lag,
+            self._live_lag,
             self._backlog,
             self._devices,
             self._stale,
