@@ -215,6 +215,8 @@ class Database:
                 "SELECT (to_jsonb(h) - 'computed_at' - 'revision' - 'stands_since')::text"
                 " FROM core.emission_hour h ORDER BY source_id, basis, hour"
             ),
+            await self.fetch("SELECT * FROM core.emission_day ORDER BY source_id, day, basis, part"),
+            await self.fetch("SELECT * FROM core.energy_day ORDER BY device_id, day, part"),
         ]
 
 
