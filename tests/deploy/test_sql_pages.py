@@ -10,7 +10,12 @@ import psycopg
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = [ROOT / "docs/sql.md", ROOT / "docs/corrections.md", *sorted((ROOT / "docs/runbooks").glob("*.md"))]
+PAGES = [
+    ROOT / "docs/sql.md",
+    ROOT / "docs/corrections.md",
+    ROOT / "docs/explain.md",
+    *sorted((ROOT / "docs/runbooks").glob("*.md")),
+]
 _BLOCK = re.compile(r"^ *```sql\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
 _INLINE = re.compile(r"`(SELECT [^`]+ FROM api\.[^`]+)`")
 
