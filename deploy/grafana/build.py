@@ -153,6 +153,14 @@ SILENT: Final = """
     ORDER BY last_time NULLS FIRST, site, kind, device LIMIT 200
 """
 
+# What is stale is in the table of silent devices.
+FINDINGS: Final = """
+    SELECT from_time, to_time, site, kind, device, quantity, finding, severity, detail, advice
+    FROM api.findings
+    WHERE $__timeFilter(from_time) AND finding <> 'stale' AND site IN ($site)
+    ORDER BY from_time DESC LIMIT 200
+"""
+
 
 def _sites() -> dashboard.QueryVariable:
     variable = dashboard.QueryVariable("site").label("Site").query("SELECT site FROM api.sites ORDER BY site")
@@ -219,6 +227,12 @@ def _panels() -> Sequence[stat.Panel | table.Panel | timeseries.Panel]:
         .min(0)
         .max(1),
         _table("Silent or offline devices", "Longest silent first.", SILENT),
+        _table(
+            "Findings",
+            "What is strange in the readings, what shows it, and what to do. It changes no number.",
+            FINDINGS,
+            span=24,
+        ),
         _table("Days", "By the site's calendar. Sum the rows in total only.", DAYS, span=24),
     )
 

@@ -54,6 +54,10 @@ ROWS = (
         "INSERT INTO core.reading_meter (device_id, time, received_at, power_kw)"
         " VALUES (1, %(hour)s, %(hour)s, 12)"
     ),
+    (
+        "INSERT INTO core.finding_hour (device_id, kind, quantity, hour, begins, ends, continues, events,"
+        " readings) VALUES (1, 'gap', 0, %(hour)s, %(hour)s, %(hour)s, false, 1, 5)"
+    ),
     "INSERT INTO core.live_emission (source_id, device_id, time, co2_kg_per_h) VALUES (1, 1, %(hour)s, 7)",
 )
 
