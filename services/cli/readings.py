@@ -10,6 +10,7 @@ from typing import Annotated, Final
 import typer
 
 from services import settings
+from services.analytics.correction_trial import Record, Trial, try_correction
 from services.cli.output import print_json, print_rows
 from services.cli.plain import PLAIN
 from services.domain.ledger.overlay import Action
@@ -22,7 +23,8 @@ from services.store.corrections import (
     record_correction,
     withdraw_correction,
 )
-from services.store.pool import connect
+from services.store.pool import Connection, connect
+from services.store.revisions import Effect
 
 app = typer.Typer(no_args_is_help=True, **PLAIN)
 
@@ -43,7 +45,9 @@ AuthorOption = Annotated[
     str | None,
     typer.Option(help="Who answers for it; you, by the name you are logged in with, if not given."),
 ]
-DryOption = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
+DryOption = Annotated[
+    bool, typer.Option("--dry-run", help="Say what would change, in kg by source, and keep nothing.")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
@@ -111,8 +115,12 @@ def withdraw(
 ) -> None:
     """Have a correction count no more. It stays listed, with who withdrew it and why."""
     _must_say(reason)
-    done = asyncio.run(_withdraw(correction, reason, _author(author), keep=not dry_run))
-    _tell(done, "withdrawn", dry_run=dry_run, as_json=as_json)
+    who = _author(author)
+
+    async def record(connection: Connection) -> Recorded:
+        return await withdraw_correction(connection, correction, reason, who)
+
+    _tell(asyncio.run(_do(record, dry_run=dry_run)), "withdrawn", as_json=as_json)
 
 
 @app.command("list", short_help="List corrections, with what they changed.")
@@ -180,36 +188,41 @@ def _record(
     dry_run: bool,
     as_json: bool,
 ) -> None:
-    done = asyncio.run(_correct(wanted, quantity, action, value, keep=not dry_run))
-    _tell(done, "recorded", dry_run=dry_run, as_json=as_json)
-
-
-def _tell(done: Recorded, verb: str, *, dry_run: bool, as_json: bool) -> None:
-    number = None if dry_run and verb == "recorded" else done.correction
-    if as_json:
-        print_json({"correction": number, verb: not dry_run, "readings": done.readings})
-        return
-    what = f"{done.readings} reading{'' if done.readings == 1 else 's'} of its time"
-    if dry_run:
-        typer.echo(f"The correction would be {verb}; {what} and their neighbours' hours would change.")
-    else:
-        typer.echo(f"Correction {done.correction} {verb}; the hours of {what} are computed anew.")
-
-
-async def _correct(
-    wanted: _Wanted, quantity: str | None, action: Action, value: float | None, *, keep: bool
-) -> Recorded:
-    url = settings.load("database_url").database_url.get_secret_value()
-    async with await connect(url, name="carbonflow-readings", autocommit=True) as connection:
+    async def record(connection: Connection) -> Recorded:
         device = await find_device(connection, wanted.site, wanted.device, wanted.kind)
         wish = Wish(device, wanted.begin, wanted.end, quantity, action, value, wanted.reason, wanted.author)
-        return await record_correction(connection, wish, keep=keep)
+        return await record_correction(connection, wish)
+
+    _tell(asyncio.run(_do(record, dry_run=dry_run)), "recorded", as_json=as_json)
 
 
-async def _withdraw(correction: int, reason: str, author: str, *, keep: bool) -> Recorded:
+async def _do(record: Record, *, dry_run: bool) -> Trial | Recorded:
     url = settings.load("database_url").database_url.get_secret_value()
     async with await connect(url, name="carbonflow-readings", autocommit=True) as connection:
-        return await withdraw_correction(connection, correction, reason, author, keep=keep)
+        return await (try_correction(connection, record) if dry_run else record(connection))
+
+
+def _tell(done: Trial | Recorded, verb: str, *, as_json: bool) -> None:
+    if isinstance(done, Recorded):
+        if as_json:
+            print_json({"correction": done.correction, verb: True, "readings": done.readings})
+        else:
+            what = _readings(done.readings)
+            typer.echo(f"Correction {done.correction} {verb}; the hours of {what} are computed anew.")
+        return
+    effects = [each._asdict() for each in done.effects]
+    if as_json:
+        print_json({verb: False, "readings": done.recorded.readings, "effects": effects})
+        return
+    typer.echo(f"It is not {verb}: {_readings(done.recorded.readings)}.")
+    if effects:
+        print_rows(Effect._fields, done.effects, as_json=False)
+    else:
+        typer.echo("No hour that has ended would change.")
+
+
+def _readings(count: int) -> str:
+    return f"{count} reading{'' if count == 1 else 's'} of its time"
 
 
 async def _list(site: str | None) -> tuple[list[str], list[tuple[object, ...]]]:

@@ -42,6 +42,11 @@ class Recorded(NamedTuple):
     """What came of a correction, or of its withdrawal."""
 
     correction: int
+    device_id: int
+    begin: datetime
+    end: datetime
+    reason: str
+    """That its hours are re-opened for."""
     readings: int
     """Stored in its time."""
 
@@ -120,15 +125,15 @@ async def find_device(connection: Connection, site: str, device: str, kind: Kind
     return DeviceKey(site, kinds[0], device)
 
 
-async def record_correction(connection: Connection, wish: Wish, *, keep: bool = True) -> Recorded:
-    """Record a correction and re-open its hours, in one transaction; rolled back where it is not to be kept.
+async def record_correction(connection: Connection, wish: Wish) -> Recorded:
+    """Record a correction and re-open its hours, in one transaction.
 
     Raises CorrectionRefusedError, psycopg.Error.
     """
     correction = wish.correction
     if (wrong := problem(correction)) is not None:
         raise CorrectionRefusedError(f"This correction cannot be made: {wrong}.")
-    async with connection.transaction(force_rollback=not keep):
+    async with connection.transaction():
         # No round of the ledger runs meanwhile, and no other correction is entered.
         await lock_registry(connection)
         device_id = await _device_id(connection, wish.device)
@@ -141,17 +146,16 @@ async def record_correction(connection: Connection, wish: Wish, *, keep: bool = 
         values = [device_id, wish.begin, wish.end, code, wish.action, wish.value, wish.reason, wish.author]
         number = await _one(connection, _RECORD, values)
         what = f"{_text(correction)} by {wish.author}: {wish.reason}"
-        await _reopen(connection, device_id, wish.begin, wish.end, f"correction {number}", what)
+        reason = f"correction {number}"
+        await _reopen(connection, device_id, wish.begin, wish.end, reason, what)
         readings = await _one(connection, _COUNT, [device_id, wish.begin, wish.end])
-    return Recorded(number, readings)
+    return Recorded(number, device_id, wish.begin, wish.end, reason, readings)
 
 
-async def withdraw_correction(
-    connection: Connection, number: int, reason: str, author: str, *, keep: bool = True
-) -> Recorded:
+async def withdraw_correction(connection: Connection, number: int, reason: str, author: str) -> Recorded:
     """Have a correction count no more and re-open its hours, in one transaction. Raises
     CorrectionRefusedError where there is none in force of that number, psycopg.Error."""
-    async with connection.transaction(force_rollback=not keep):
+    async with connection.transaction():
         await lock_registry(connection)
         cursor = await connection.execute(_WITHDRAW, {"id": number, "author": author, "reason": reason})
         row = await cursor.fetchone()
@@ -161,9 +165,10 @@ async def withdraw_correction(
             )
         device_id, begin, end = row
         what = f"correction {number} withdrawn by {author}: {reason}"
-        await _reopen(connection, device_id, begin, end, f"correction {number} withdrawn", what)
+        reopened_for = f"correction {number} withdrawn"
+        await _reopen(connection, device_id, begin, end, reopened_for, what)
         readings = await _one(connection, _COUNT, [device_id, begin, end])
-    return Recorded(number, readings)
+    return Recorded(number, device_id, begin, end, reopened_for, readings)
 
 
 async def list_corrections(

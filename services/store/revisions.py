@@ -30,6 +30,28 @@ class Restatement(NamedTuple):
     """What it was, for people."""
 
 
+class Effect(NamedTuple):
+    """What an occasion changed of a source on one basis: kg of CO2 of the hours known, None where none is."""
+
+    site: str
+    source: str
+    basis: str | None
+    in_total: bool
+    hours: int
+    co2_kg_before: float | None
+    co2_kg_after: float | None
+    unknown_before: int
+    unknown_after: int
+
+
+_EFFECTS: Final = """
+SELECT r.site, r.source, r.basis, r.in_total, r.hours, r.co2_kg_before, r.co2_kg_after, r.unknown_before,
+    r.unknown_after
+FROM api.restatements r
+WHERE r.restatement = (SELECT n.restatement_id FROM core.restatement n WHERE n.reason = %s)
+ORDER BY r.site, r.source, r.basis, r.in_total DESC
+"""
+
 _SAY_WHY: Final = "SELECT set_config('carbonflow.reopened', %s, true)"
 
 _SET_FINAL_AFTER: Final = """
@@ -53,3 +75,9 @@ async def say_why(connection: Connection, reason: str | None) -> None:
 async def set_final_after(connection: Connection, after: timedelta) -> None:
     """Have hours be final so long after their end, for all who look. Raises psycopg.Error."""
     await connection.execute(_SET_FINAL_AFTER, {"after": after})
+
+
+async def effects_of(connection: Connection, reason: str) -> list[Effect]:
+    """What was replaced so far on that occasion. Raises psycopg.Error."""
+    cursor = await connection.execute(_EFFECTS, [reason])
+    return [Effect(*row) for row in await cursor.fetchall()]

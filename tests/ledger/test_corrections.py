@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from services.analytics.correction_trial import Trial, try_correction
 from services.analytics.explain import Explainer
 from services.domain.ledger.overlay import Action
 from services.domain.quantities import Kind, Status
@@ -19,6 +20,8 @@ from services.store.corrections import (
     record_correction,
     withdraw_correction,
 )
+from services.store.pool import Connection
+from services.store.revisions import Effect
 from tests.ledger.conftest import T0, Database, approx, reading, site_of
 from tests.ledger.test_emission_hours import GRID, H
 from tests.ledger.test_order_free import CEMS, DEVICES, EVENTS, FLOW, METER, SOURCES, some_readings
@@ -46,10 +49,19 @@ def wish(
     return Wish(device, begin, end, quantity, action, value, "spike", "me")
 
 
-async def correct(database: Database, wanted: Wish, *, keep: bool = True) -> Recorded:
-    done = await record_correction(database.connection, wanted, keep=keep)
+async def correct(database: Database, wanted: Wish) -> Recorded:
+    done = await record_correction(database.connection, wanted)
     await database.connection.commit()
     return done
+
+
+async def trial(database: Database, wanted: Wish) -> Trial:
+    async def record(connection: Connection) -> Recorded:
+        return await record_correction(connection, wanted)
+
+    tried = await try_correction(database.connection, record)
+    await database.connection.commit()
+    return tried
 
 
 async def withdraw(database: Database, number: int) -> None:
@@ -72,9 +84,14 @@ async def test_a_spike_is_voided_and_the_void_withdrawn(database: Database) -> N
     kg = 2.1621888
     # Up to the spike, down again unknown, and on from there.
     assert [each for _, each in spoilt[:2]] == [approx(6000 * kg), approx(4000 * kg)]
-    tried = await correct(database, wish(GAS, 1800, 1801), keep=False)
-    assert tried.readings == 1
-    assert await database.fetch("SELECT * FROM core.dirty_range") == []
+    tried = await trial(database, wish(GAS, 1800, 1801))
+    assert tried.recorded.readings == 1
+    assert tried.effects == [
+        Effect("s", "boiler", None, True, 1, spoilt[0][1], approx(4000 * kg), 0, 0),
+    ]
+    assert await kg_by_hour(database) == spoilt
+    assert await database.fetch("SELECT reason FROM core.dirty_range") == []
+    assert await database.fetch("SELECT reason FROM core.correction") == []
     done = await correct(database, wish(GAS, 1800, 1801))
     pending = "SELECT pending, hours, co2_kg_before, co2_kg_after FROM api.corrections"
     assert await database.fetch(pending) == [(True, 0, None, None)]
@@ -151,6 +168,29 @@ async def test_what_is_corrected_already_is_refused(database: Database) -> None:
         await correct(database, wish(LEFT, 0, 60, Action.SCALE, ENERGY, 2.0))
     await correct(database, wish(LEFT, 0, 60))
     assert await database.fetch("SELECT count(*) FROM core.correction") == [(2,)]
+
+
+async def test_each_change_is_told_with_its_own_reason(database: Database) -> None:
+    await database.apply({"s": PLANT})
+    await database.receive(reading(GAS, 900 * i, volume_nm3=100.0 * i) for i in range(20) if i != 16)
+    await database.receive(reading(LEFT, 900 * i, energy_import_kwh=10.0 * i) for i in range(20))
+    await database.run()
+    # Two corrections, and late data, wait for one worker.
+    await correct(database, wish(GAS, 0, 1, Action.ADD, "volume_nm3", 50.0))
+    await correct(database, wish(LEFT, 0, 1, Action.SET, ENERGY, 5.0))
+    await database.receive([reading(GAS, 900 * 16, volume_nm3=1650.0)])
+    await database.run()
+    told = await database.fetch(
+        "SELECT source, hour, reason, detail FROM api.emission_revisions"
+        " WHERE basis IS DISTINCT FROM 'market' ORDER BY source, hour"
+    )
+    assert [(source, hour, reason) for source, hour, reason, _ in told] == [
+        ("boiler", T0, "correction"),
+        ("boiler", T0 + 3 * H, "late data"),
+        ("boiler", T0 + 4 * H, "late data"),
+        ("grid", T0, "correction"),
+    ]
+    assert ["volume_nm3" in told[0][3], ENERGY in told[3][3]] == [True, True]
 
 
 def some_wishes(chance: random.Random) -> list[Wish]:

@@ -31,7 +31,7 @@ def device(database_url: str) -> str:
 def test_recorded_listed_and_withdrawn(carbonflow: Carbonflow, device: str) -> None:
     mine = (device, NOON, "2026-03-01T12:30:00Z", "--kind", "meter", "--author", "ann")
     dry = carbonflow("readings", "void", *mine, "--reason", "spike", "--dry-run").stdout
-    assert dry.startswith("The correction would be recorded; 2 readings of its time")
+    assert dry == "It is not recorded: 2 readings of its time.\nNo hour that has ended would change.\n"
     assert carbonflow("readings", "list").stdout == "No corrections.\n"
     done = carbonflow.json("readings", "void", *mine, "--reason", "spike")
     assert (done["recorded"], done["readings"]) == (True, 2)
