@@ -185,6 +185,22 @@ def test_services_may_write_their_own_and_no_more(connection: psycopg.Connection
     }
 
 
+def test_what_analytics_replaces_is_kept(role_url: Callable[[str], str]) -> None:
+    with psycopg.connect(role_url("carbonflow_analytics")) as connection:
+        connection.execute(
+            "INSERT INTO core.emission_hour (source_id, hour, basis, activity_unit, co2_kg, in_total,"
+            " coverage, factor_provisional, estimated, stands_since)"
+            " VALUES (1, '2026-01-01T00:00Z', 'none', 'kWh', 5, true, 1, false, false, '2026-01-02T00:00Z')"
+        )
+        connection.commit()
+        connection.execute("UPDATE core.emission_hour SET co2_kg = 7")
+        kept = connection.execute(
+            "SELECT revision, was ->> 'co2_kg', co2_kg_after FROM core.emission_revision"
+        ).fetchall()
+        assert kept == [(1, "5", 7.0)]
+        connection.execute("UPDATE core.setting SET final_after = '8 days'")
+
+
 def test_nobody_but_the_trigger_writes_former_results(role_url: Callable[[str], str]) -> None:
     for statement in ("DELETE FROM core.emission_revision", "UPDATE core.restatement SET detail = ''"):
         with (
