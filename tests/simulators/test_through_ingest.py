@@ -37,10 +37,11 @@ def database(database_url: str) -> Iterator[Database]:
 
 @pytest.fixture
 def start_ingest(database_url: str, mqtt_url: str, tmp_path: Path) -> Iterator[Start]:
-    """Start ingest on one site's topics, into the test's own database."""
+    """Start ingest on one site's topics, or those of several with commas, into the test's own database."""
     with ExitStack() as at_the_end:
 
         def start(site: str) -> Service:
+            client_id = f"ingest-{site.replace(',', '.')}"
             kept = {name: value for name, value in os.environ.items() if not name.startswith("CARBONFLOW_")}
             log = tmp_path / "ingest.log"
             log.touch()
@@ -49,14 +50,14 @@ def start_ingest(database_url: str, mqtt_url: str, tmp_path: Path) -> Iterator[S
                     **kept,
                     "CARBONFLOW_DATABASE_URL": database_url,
                     "CARBONFLOW_MQTT_URL": mqtt_url,
-                    "CARBONFLOW_INGEST_CLIENT_ID": f"ingest-{site}",
+                    "CARBONFLOW_INGEST_CLIENT_ID": client_id,
                     "CARBONFLOW_INGEST_SITES": site,
                     "CARBONFLOW_INGEST_HTTP_PORT": str(free_port()),
                     "CARBONFLOW_JOURNAL_DIR": str(tmp_path / "journal"),
                 },
                 log,
             )
-            at_the_end.callback(forget_session, mqtt_url, f"ingest-{site}")
+            at_the_end.callback(forget_session, mqtt_url, client_id)
             at_the_end.callback(service.kill)
             return service.start()
 
