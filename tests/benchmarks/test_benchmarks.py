@@ -114,7 +114,8 @@ def test_an_unknown_benchmark_is_named() -> None:
     assert done.returncode == 1
     assert done.stderr == (
         "There is no benchmark nonsense: "
-        "choose of pipeline, arrays, write, latency, idle, fresh, outage, paho, sql, formulas, explain, aiomqtt.\n"
+        "choose of pipeline, arrays, write, latency, idle, fresh, outage, paho, sql, formulas, explain, "
+        "aiomqtt.\n"
     )
 
 
