@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any, Final, LiteralString, NamedTuple
 
 import numpy as np
@@ -87,6 +88,20 @@ WHERE d.device_id = heard.device_id AND (d.last_received_at IS NULL OR d.last_re
 """
 
 
+def _floats(values: Sequence[float | None]) -> packed_arrays.PackedArray:
+    return packed_arrays.floats(np.array(values, np.float64))  # None becomes NaN
+
+
+def _booleans(values: Sequence[bool]) -> packed_arrays.PackedArray:
+    return packed_arrays.booleans(np.array(values, np.bool_))
+
+
+_PACK: Final[Mapping[str, Callable[[Sequence[Any]], Any]]] = MappingProxyType(
+    {"float8": _floats, "boolean": _booleans, "text": packed_arrays.texts}
+)
+"""By type; columns of others are few, or their values are of all sorts."""
+
+
 class _Table:
     """The statements of one table of the ledger; `key` are its first columns, of which the first is the
     id."""
@@ -116,7 +131,7 @@ class _Table:
             assignments.append(sql.SQL(besides))
         table = sql.Identifier("core", name)
         arrays = sql.SQL(", ").join(sql.SQL("%b::" + each + "[]") for each in columns.values())
-        self.width: Final = len(columns)
+        self.types: Final = tuple(columns.values())
         self.key_width: Final = len(key)
         self.write: Final = sql.SQL(_WRITE).format(
             table=table,
@@ -294,7 +309,8 @@ async def note_received(connection: Connection, received_at: Mapping[int, dateti
 async def _write(
     connection: Connection, table: _Table, rows: Sequence[tuple[Any, ...]], spans: Collection[Span]
 ) -> Written:
-    columns = [list(column) for column in zip(*rows, strict=True)] or [[] for _ in range(table.width)]
+    values = list(zip(*rows, strict=True)) or [()] * len(table.types)
+    columns = [_PACK.get(each, list)(column) for each, column in zip(table.types, values, strict=True)]
     return await _write_columns(connection, table, columns, spans)
 
 

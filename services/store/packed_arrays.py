@@ -7,6 +7,7 @@ each dimension its size and first index, then each value behind its length, whic
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from struct import pack
 from typing import Any, Final
 
@@ -25,6 +26,7 @@ from services.store.pool import Connection, Cursor
 _BOOLEAN: Final = 16
 _SMALLINT: Final = 21
 _INTEGER: Final = 23
+_TEXT: Final = 25
 _FLOAT8: Final = 701
 _TIMESTAMPTZ: Final = 1184
 
@@ -73,6 +75,20 @@ def booleans(values: BoolArray) -> PackedArray:
 def instants(times_us: IntArray) -> PackedArray:
     """timestamptz[] from microseconds since 1970."""
     return _packed((times_us - EPOCH_US).astype(">i8"), _TIMESTAMPTZ)
+
+
+def texts(values: Sequence[str | None]) -> PackedArray:
+    """text[]; of few different words."""
+    encoded = {each: _text(each) for each in set(values)}
+    data = b"".join([encoded[each] for each in values])
+    return PackedArray(pack(">5i", 1, None in encoded, _TEXT, len(values), 1) + data)
+
+
+def _text(word: str | None) -> bytes:
+    if word is None:
+        return pack(">i", -1)
+    data = word.encode()
+    return pack(">i", len(data)) + data
 
 
 def _packed(values: npt.NDArray[Any], oid: int, unknown: BoolArray | None = None) -> PackedArray:

@@ -24,16 +24,18 @@ async def test_the_server_reads_what_was_packed(database_url: str) -> None:
         packed_arrays.floats(np.array([np.nan, 0.1])),
         packed_arrays.booleans(np.array([True, False])),
         packed_arrays.instants(np.array([to_us(each) for each in INSTANTS])),
+        packed_arrays.texts([None, "Öl"]),
     ]
-    statement = (
-        "SELECT * FROM unnest(%b::integer[], %b::smallint[], %b::float8[], %b::boolean[], %b::timestamptz[])"
-    )
+    statement = """
+        SELECT * FROM unnest(%b::integer[], %b::smallint[], %b::float8[], %b::boolean[], %b::timestamptz[],
+            %b::text[])
+    """
     async with (
         await connect(database_url, name="test of arrays") as connection,
         packed_arrays.cursor_of(connection) as cursor,
     ):
         rows = await (await cursor.execute(statement, columns)).fetchall()
-    assert rows == [(1, -3, None, True, INSTANTS[0]), (-(2**31), 4, 0.1, False, INSTANTS[1])]
+    assert rows == [(1, -3, None, True, INSTANTS[0], None), (-(2**31), 4, 0.1, False, INSTANTS[1], "Öl")]
 
 
 @given(values=st.lists(st.one_of(st.just(float("nan")), st.floats(allow_nan=False)), max_size=20))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple, Protocol
+from operator import attrgetter
+from typing import Final, NamedTuple, Protocol
 
 from services.domain.conversion import Conversion, SourceKey
 from services.domain.ledger.activities import NO_FACTOR, Amount
@@ -12,7 +14,7 @@ from services.domain.ledger.contributions import contributions
 from services.domain.ledger.hours import from_us
 from services.domain.ledger.judgement import Judgement
 from services.domain.ledger.rows import EmissionHour, SourceBasis, total
-from services.domain.ledger.uncertain import UNKNOWN, HourUncertainty, hour_uncertainty
+from services.domain.ledger.uncertain import UNKNOWN, hour_uncertainty
 
 
 class Part(NamedTuple):
@@ -31,6 +33,9 @@ class Part(NamedTuple):
         return (self.conversion.device, self.conversion.quantity, self.epoch)
 
 
+_ORDER: Final = attrgetter("order")
+
+
 class Heard(NamedTuple):
     """The first and the last reading of a device, whatever its status, microseconds since 1970."""
 
@@ -46,14 +51,16 @@ def basis_of(conversion: Conversion) -> SourceBasis:
 def emission_hours(parts: Iterable[Part], heard: Mapping[SourceKey, Heard]) -> list[EmissionHour]:
     """The rows of all hours between a source's first and last reading, and of those in which something is
     held beyond them; `parts` must hold every device of the source. Devices are added up in their order."""
-    hours: dict[tuple[SourceBasis, int], list[Part]] = {}
+    hours: defaultdict[SourceBasis, defaultdict[int, list[Part]]] = defaultdict(lambda: defaultdict(list))
     for part in parts:
-        hours.setdefault((basis_of(part.conversion), part.hour_us), []).append(part)
-    return [
-        _row(basis, sorted(hours[basis, hour_us], key=lambda part: part.order))
-        for basis, hour_us in sorted(hours)
-        if exists(hours[basis, hour_us], heard.get(SourceKey(basis.site, basis.source)))
-    ]
+        hours[basis_of(part.conversion)][part.hour_us].append(part)
+    rows = []
+    for basis, of_basis in sorted(hours.items()):
+        of_source = heard.get(SourceKey(basis.site, basis.source))
+        for _, of_hour in sorted(of_basis.items()):
+            if exists(of_hour, of_source):
+                rows.append(_row(basis, sorted(of_hour, key=_ORDER) if len(of_hour) > 1 else of_hour))
+    return rows
 
 
 class _OfHour(Protocol):
@@ -78,25 +85,32 @@ def _row(basis: SourceBasis, parts: Sequence[Part]) -> EmissionHour:
     first = min(parts, key=lambda part: part.epoch).conversion
     missing = _missing(parts)
     counted = [] if missing else [part for part in parts if part.amount.activity is not None]
+    activities = [part.amount.activity or 0.0 for part in counted]
     factors = [part.conversion.factor for part in parts]
-    co2_kg = _sum(counted, "co2_kg_per_unit")
+    counting = [part.conversion.factor for part in counted]
+    co2_parts_kg = [x * each.co2_kg_per_unit for x, each in zip(activities, counting, strict=True)]
+    co2_kg = total(co2_parts_kg)
     if co2_kg is None and missing is None:
         missing = next((each.missing_reason for each in factors if each.missing_reason), NO_FACTOR)
     hour = parts[0].hour_us, parts[0].end_us
-    co2_kg, stock_kg, alarm = balanced(first.method, co2_kg, _co2_kg(counted), first.stocks, hour)
-    co2e_kg = None if alarm else _less(_sum(counted, "co2e_kg_per_unit"), stock_kg)
-    uncertainty = UNKNOWN if co2_kg is None or stock_kg is not None else _uncertainty(counted)
+    co2_kg, stock_kg, alarm = balanced(first.method, co2_kg, co2_parts_kg, first.stocks, hour)
+    co2e_kg = (
+        None if alarm else _less(_sum(activities, [each.co2e_kg_per_unit for each in counting]), stock_kg)
+    )
+    uncertainty = UNKNOWN
+    if co2_kg is not None and stock_kg is None:
+        uncertainty = hour_uncertainty(co2_parts_kg, [part.conversion for part in counted])
     return EmissionHour(
         source=basis,
         hour=from_us(parts[0].hour_us),
         area=first.area,
-        activity=total([part.amount.activity or 0.0 for part in counted]),
+        activity=total(activities),
         activity_unit=first.activity_unit,
         co2_kg=co2_kg,
-        ch4_kg=_sum(counted, "ch4_kg_per_unit"),
-        n2o_kg=_sum(counted, "n2o_kg_per_unit"),
+        ch4_kg=_sum(activities, [each.ch4_kg_per_unit for each in counting]),
+        n2o_kg=_sum(activities, [each.n2o_kg_per_unit for each in counting]),
         co2e_kg=co2e_kg,
-        biogenic_co2_kg=_sum(counted, "biogenic_co2_kg_per_unit"),
+        biogenic_co2_kg=_sum(activities, [each.biogenic_co2_kg_per_unit for each in counting]),
         gwp_set=None if co2e_kg is None else _joined(each.gwp_set for each in factors),
         factor=_joined(each.name for each in factors),
         factor_provisional=any(each.provisional for each in factors) or first.stocks.is_open(hour[1]),
@@ -111,20 +125,14 @@ def _row(basis: SourceBasis, parts: Sequence[Part]) -> EmissionHour:
     )
 
 
-def _uncertainty(counted: Sequence[Part]) -> HourUncertainty:
-    return hour_uncertainty(_co2_kg(counted), [part.conversion for part in counted])
-
-
-def _co2_kg(counted: Sequence[Part]) -> list[float]:
-    return [(part.amount.activity or 0.0) * part.conversion.factor.co2_kg_per_unit for part in counted]
-
-
 def _less(kg: float | None, stock_kg: float | None) -> float | None:
     return kg if kg is None or stock_kg is None else kg - stock_kg
 
 
 def _missing(parts: Sequence[Part]) -> str | None:
     """Why the hour is unknown: a device of which nothing is known in it; named where there are several."""
+    if all(part.amount.activity is not None for part in parts):
+        return None
     quantities = {(part.conversion.device, part.conversion.quantity) for part in parts}
     told = {
         (part.conversion.device, part.conversion.quantity)
@@ -142,11 +150,9 @@ def _missing(parts: Sequence[Part]) -> str | None:
     return None
 
 
-def _sum(counted: Sequence[Part], per_unit: str) -> float | None:
+def _sum(activities: Sequence[float], per_unit: Sequence[float]) -> float | None:
     """Activity times factor, over the parts; None where one is not known."""
-    return total(
-        [(part.amount.activity or 0.0) * getattr(part.conversion.factor, per_unit) for part in counted]
-    )
+    return total([activity * each for activity, each in zip(activities, per_unit, strict=True)])
 
 
 def _joined(names: Iterable[str | None]) -> str | None:

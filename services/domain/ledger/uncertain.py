@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -63,6 +64,7 @@ def _factor(conversion: Conversion) -> Hashable:
     return conversion.factor.name
 
 
+@lru_cache(maxsize=1024)
 def _whole(activity_pct: float | None, factor_pct: float | None) -> HourUncertainty:
     if activity_pct is None or factor_pct is None:
         return HourUncertainty(None, activity_pct, factor_pct)
