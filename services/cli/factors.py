@@ -21,6 +21,7 @@ from services.store.factor_effects import MonthEffect
 from services.store.factor_loading import Loaded, load_table
 from services.store.factors import LISTED, list_factors
 from services.store.pool import connect
+from services.store.retention import raw_since
 
 app = typer.Typer(no_args_is_help=True, **PLAIN)
 
@@ -47,13 +48,18 @@ def load(
     nothing is recorded, and what would change is told in kg by source and month: the activity of each
     stored hour times the new factor.
     """
-    loaded = asyncio.run(_load(_read(file), keep=not dry_run))
+    loaded, since = asyncio.run(_load(_read(file), keep=not dry_run))
     if as_json:
         recomputed = [{**device._asdict(), "from": at} for device, at in loaded.touched.items()]
         told = {"loaded": not dry_run and loaded.new > 0, "new": loaded.new, "recomputed": recomputed}
         print_json(told | ({"effects": [_effect(each) for each in loaded.effects]} if dry_run else {}))
     else:
         typer.echo(_sentence(loaded, dry_run=dry_run))
+        if since is not None and any(at < since for at in loaded.touched.values()):
+            typer.echo(
+                f"Hours before {since:%Y-%m-%d %H:%M} UTC keep the factor they have, for their readings are "
+                "no longer kept (CARBONFLOW_RETENTION_RAW_DAYS)."
+            )
         _show(loaded.effects)
 
 
@@ -99,10 +105,11 @@ def _read(file: Path) -> tuple[Factor, ...]:
         raise FactorTableError(f"{file}: {error}") from error
 
 
-async def _load(factors: tuple[Factor, ...], *, keep: bool) -> Loaded:
+async def _load(factors: tuple[Factor, ...], *, keep: bool) -> tuple[Loaded, datetime | None]:
+    """What came of it, and since when hours can be computed anew (None: from the first on)."""
     url = settings.load("database_url").database_url.get_secret_value()
     async with await connect(url, name="carbonflow-factors", autocommit=True) as connection:
-        return await load_table(connection, factors, keep=keep)
+        return await load_table(connection, factors, keep=keep), await raw_since(connection)
 
 
 def _sentence(loaded: Loaded, *, dry_run: bool) -> str:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -16,7 +21,7 @@ from services.domain.reading import DeviceKey, Reading
 from services.domain.registry.model import Registry
 from services.settings import SettingsError, load
 from services.store.registry import plan_registry
-from tests.ledger.conftest import Database, reading, site_of
+from tests.ledger.conftest import ROOT, Database, reading, site_of
 from tests.ledger.test_emission_hours import GRID
 
 pytestmark = pytest.mark.anyio
@@ -123,6 +128,30 @@ async def test_a_registry_change_that_needs_them_is_refused(cut: Database) -> No
     plan = await plan_registry(cut.connection, changed.model_copy(update={"sites": sites}))
     messages = [problem.message for problem in plan.refusals]
     assert any("2026-03-04 00:00 UTC cannot be computed anew" in message for message in messages), messages
+
+
+NEW_FACTOR = (
+    "CN_MEE_PROVINCE_2026,electricity_CN-SH,,electricity,CN-SH,kWh,CO2,average,,,,,,0.5,,,"
+    "2026-01-01,2026-12-31,a test,transcribed\n"
+)
+
+
+async def test_a_new_factor_restates_what_it_can_and_says_what_it_cannot(
+    cut: Database, database_url: str, tmp_path: Path
+) -> None:
+    table = tmp_path / "factors.csv"
+    header, _, _ = (ROOT / "services/store/factors.csv").read_text(encoding="utf-8").partition("\n")
+    table.write_text(f"{header}\n{NEW_FACTOR}", encoding="utf-8")
+    command = [sys.executable, "-m", "services.cli.main", "factors", "load", str(table)]
+    environment = {**os.environ, "CARBONFLOW_DATABASE_URL": database_url}
+    said = await asyncio.to_thread(subprocess.check_output, command, env=environment, cwd=ROOT, text=True)
+    assert "Hours before 2026-03-04 00:00 UTC keep the factor they have" in said
+    before = dict(await hours(cut))
+    await cut.run()
+    after = dict(await hours(cut))
+    assert all(after[hour] == before[hour] is not None for hour in before if hour < CUT)
+    late = CUT + timedelta(days=2)
+    assert after[late] == pytest.approx(before[late] * 0.5 / 0.5737)
 
 
 async def test_nothing_is_dropped_without_a_limit(database: Database) -> None:
