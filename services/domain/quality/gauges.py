@@ -81,7 +81,8 @@ def unmoved(of: Series, step: FloatArray) -> BoolArray:
 
 def standing(track: Track) -> IntArray:
     """How long a value may stand [us], by row of the rules; 0 where no interval is known."""
-    return np.array([standing_us(each) for each in track.rules.interval_us.tolist()], np.int64)
+    interval_us, each = np.unique(track.rules.interval_us, return_inverse=True)
+    return np.array([standing_us(us) for us in interval_us.tolist()], np.int64)[each]
 
 
 def shown_finely(value: FloatArray, digits: int) -> BoolArray:
