@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -28,10 +28,12 @@ from services.domain.lineage import Recipe, Recipes
 from services.domain.reading import DeviceKey
 from services.domain.registry.model import Registry
 from services.store.explaining import (
+    Corrected,
     SourceOf,
     find_source,
     is_awaited,
     kept_bases,
+    kept_corrections,
     kept_hour,
     kept_quantities,
     kept_stacks,
@@ -102,6 +104,7 @@ class Explainer:
         kept = self._sites.pop(site, None)
         if kept is None or kept[0] != now:
             kept = now, await _compiled(connection, site)
+        await kept[1].corrections.refresh(connection)
         self._sites[site] = kept
         while len(self._sites) > _KEPT_SITES:
             del self._sites[next(iter(self._sites))]
@@ -241,6 +244,7 @@ async def _lines(
     stacks: dict[str, list[StackItem]] = {}
     for device, *item in await kept_stacks(connection, asked.of.source_id, ids, asked.hour):
         stacks.setdefault(device, []).append(StackItem(*item))
+    corrections = await _corrections(connection, asked, row, ids)
     told = lines(
         Kept(
             recipe=document,
@@ -251,7 +255,30 @@ async def _lines(
             stacks=stacks,
         )
     )
-    return [ExplainedLine(**each._asdict()) for each in told]
+    return [*corrections, *(ExplainedLine(**each._asdict()) for each in told)]
+
+
+async def _corrections(
+    connection: Connection, asked: Asked, row: Mapping[str, Any], ids: list[int]
+) -> list[ExplainedLine]:
+    """What was said afterwards of the readings that the hour rests on."""
+    low = row.get("read_from") or asked.hour
+    high = row.get("read_to") or from_us(asked.end_us)
+    at = row.get("computed_at") or datetime.now(UTC)
+    return [_corrected(each) for each in await kept_corrections(connection, ids, low, high, at)]
+
+
+def _corrected(each: Corrected) -> ExplainedLine:
+    said = [each.action, each.quantity or "all", *([] if each.value is None else [f"{each.value:g}"])]
+    of = f"of readings from {each.begin.isoformat()} to {each.end.isoformat()}"
+    entered = f"correction {each.correction} of {each.author}, {each.recorded_at.isoformat()}"
+    return ExplainedLine(
+        about=each.device,
+        name="correction",
+        value=" ".join(said),
+        unit=each.unit or "",
+        by=f"{entered}, {of}: {each.reason}",
+    )
 
 
 def _made_by(kept: Mapping[str, Any] | None) -> MadeBy | None:

@@ -69,6 +69,17 @@ WHERE h.source_id = %(source_id)s AND h.device_id = ANY (%(device_ids)s) AND h.h
 ORDER BY 1, 2
 """
 
+# Those that were in force when the hour was computed.
+_CORRECTIONS: Final = """
+SELECT c.kind || '/' || c.device, c.correction, c.quantity, c.action, c.value, c.unit, c.from_time, c.to_time,
+    c.author, c.recorded_at, c.reason
+FROM api.corrections c
+JOIN core.device d USING (site, kind, device)
+WHERE d.device_id = ANY (%(device_ids)s) AND c.from_time <= %(high)s AND c.to_time > %(low)s
+    AND c.recorded_at <= %(at)s AND (c.withdrawn_at IS NULL OR c.withdrawn_at > %(at)s)
+ORDER BY c.correction
+"""
+
 # Quarter hours are numbers of 900 s since 1970.
 _AWAITED: Final = """
 WITH span AS (
@@ -130,6 +141,33 @@ async def kept_stacks(
     parameters = {"source_id": source_id, "device_ids": list(device_ids), "hour": hour}
     cursor = await connection.execute(_STACK_HOURS, parameters)
     return await cursor.fetchall()
+
+
+class Corrected(NamedTuple):
+    """A correction of stored readings that an hour was computed with."""
+
+    device: str
+    """kind/id"""
+    correction: int
+    quantity: str | None
+    """None: all."""
+    action: str
+    value: float | None
+    unit: str | None
+    begin: datetime
+    end: datetime
+    author: str
+    recorded_at: datetime
+    reason: str
+
+
+async def kept_corrections(
+    connection: Connection, device_ids: Collection[int], low: datetime, high: datetime, at: datetime
+) -> list[Corrected]:
+    """Of the devices between two instants, as in force at `at`. Raises psycopg.Error."""
+    parameters = {"device_ids": list(device_ids), "low": low, "high": high, "at": at}
+    cursor = await connection.execute(_CORRECTIONS, parameters)
+    return [Corrected(*row) for row in await cursor.fetchall()]
 
 
 async def is_awaited(

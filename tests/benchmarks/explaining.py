@@ -12,7 +12,8 @@ from services.analytics.explain import Explainer
 from services.domain.reading import Reading
 from services.store.pool import connect
 from tests.ledger.conftest import T0, Database, reading, site_of
-from tests.ledger.test_recompute import BELT, CEMS, GAS, HJ75, LIME, METER, PLANT, STEAM
+from tests.ledger.test_emission_hours import HJ75
+from tests.ledger.test_recompute import BELT, CEMS, GAS, LIME, METER, PLANT, STEAM
 
 _INTERVAL_S: Final = 30
 _HOURS: Final = 12

@@ -11,6 +11,8 @@ from services.analytics.calculation import calculation
 from services.analytics.explain import Explainer, NotExplainedError
 from services.analytics.explanation import Explanation
 from services.domain.factors import Factor
+from services.domain.ledger.overlay import Action
+from services.store.corrections import Wish, record_correction
 from services.store.factor_loading import load_table
 from tests.explain.conftest import Database, Explain
 from tests.ledger.conftest import T0, approx, reading, site_of
@@ -134,6 +136,26 @@ async def test_a_new_version_of_a_factor(
         shanghai.name,
     )
     assert versions == [(0.5737, shanghai.source, True), (0.6, "corrigendum", True)]
+
+
+async def test_a_correction_is_told_and_computed_with(database: Database, explain: Explain) -> None:
+    await prepared(database)
+    wish = Wish(BELT, T0 + HOUR, T0 + 2 * HOUR, "mass_t", Action.ADD, 5.0, "tared wrongly", "A. Chen")
+    await record_correction(database.connection, wish)
+    waiting = await explain("coal", T0)
+    assert (waiting.reproduced, "still has work" in waiting.reasons[0]) == (False, True)
+    await database.run()
+    told = await explain("coal", T0)
+    assert (told.reproduced, told.reasons, values(told)["mass_t"]) == (True, [], 105.0)
+    [line] = [line for line in told.lines if line.name == "correction"]
+    assert (line.about, line.value) == ("beltscale/b", "add mass_t 5")
+    assert line.by.startswith("correction 1 of A. Chen, ")
+    assert line.by.endswith(": tared wrongly")
+    [row] = await database.fetch(
+        "SELECT value, said, by FROM api.explain('s', 'coal', %s) WHERE name = 'correction'", T0
+    )
+    assert row[:2] == (5.0, "add mass_t")
+    assert row[2].endswith(": tared wrongly")
 
 
 async def test_a_row_that_was_tampered_with(database: Database, explain: Explain) -> None:

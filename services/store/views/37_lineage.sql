@@ -148,6 +148,14 @@ WITH e AS (
         (5, 'readings', l.readings, NULL, '', 'from ' || l.read_from || ' to ' || l.read_to)
     ) AS x (number, name, value, said, unit, by)
     UNION ALL
+    SELECT p.basis, 2, p.part, -1, p.device, 'correction', c.value, c.action || ' ' || coalesce(c.quantity, 'all'),
+        coalesce(c.unit, ''), 'correction ' || c.correction || ' of ' || c.author || ', ' || c.recorded_at || ': ' || c.reason
+    FROM parts p
+    JOIN lineage l ON l.basis IS NOT DISTINCT FROM p.basis
+    JOIN api.corrections c ON c.site = $1 AND c.kind || '/' || c.device = p.device
+        AND c.from_time <= l.read_to AND c.to_time > l.read_from
+        AND c.recorded_at <= l.computed_at AND (c.withdrawn_at IS NULL OR c.withdrawn_at > l.computed_at)
+    UNION ALL
     SELECT p.basis, 2, p.part, r.number, p.device, r.quantity, coalesce(r.consumption, r.mean), NULL, r.unit,
         CASE WHEN r.quantity = p.quantity THEN 'what the activity is counted by: ' ELSE 'input: ' END
         || CASE WHEN r.consumption IS NOT NULL THEN 'movement of the register' ELSE 'time-weighted mean' END
