@@ -41,13 +41,15 @@ class RemainderRow(Row):
 
 
 async def missing_factors(connection: Connection, since: datetime) -> list[MissingFactorRow]:
-    """Those with such an hour since then, by site and source. Raises psycopg.Error."""
+    """Of the hours since then, by site and source; `api.missing_factors` has all. Raises psycopg.Error."""
     async with connection.cursor(row_factory=class_row(MissingFactorRow)) as cursor:
         await cursor.execute(
             """
-            SELECT site, source, basis, hours, from_hour, to_hour, missing_reason
-            FROM api.missing_factors
-            WHERE to_hour >= %s
+            SELECT site, source, basis, count(*) AS hours, min(hour) AS from_hour, max(hour) AS to_hour,
+                missing_reason
+            FROM api.emissions_hourly
+            WHERE hour >= %s AND co2_kg IS NULL AND activity IS NOT NULL AND method <> 'mass_balance'
+            GROUP BY site, source, basis, missing_reason
             ORDER BY site, source, basis, from_hour
             """,
             [since],

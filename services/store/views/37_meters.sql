@@ -1,28 +1,26 @@
 -- What a main meter counts beyond its sub-meters. An hour has a row from the first sub-meter on; it is known where the
 -- main meter and every sub-meter in force is. Of another carrier than its main meter's a sub-meter is unknown.
 CREATE VIEW api.energy_remainder_hourly AS
-SELECT summed.hour, summed.site, summed.area, summed.device, summed.kind, summed.carrier, summed.unit,
-    summed.main_amount, summed.submeter_amount, summed.main_amount - summed.submeter_amount AS remainder,
-    summed.main_kwh, summed.submeter_kwh, summed.main_kwh - summed.submeter_kwh AS remainder_kwh,
-    summed.tolerance_kwh, summed.submeters, summed.submeters_known, summed.coverage, summed.estimated,
-    summed.hour + interval '1 hour' <= now() AS closed
+SELECT summed.hour, d.site, summed.area, d.device, d.kind, summed.carrier, summed.unit, summed.main_amount,
+    known.submeter_amount, summed.main_amount - known.submeter_amount AS remainder, summed.main_kwh,
+    known.submeter_kwh, summed.main_kwh - known.submeter_kwh AS remainder_kwh,
+    CASE WHEN summed.submeters_assessed = below.submeters
+        THEN sqrt((summed.main_kwh * below.main_uncertainty_pct) ^ 2 + summed.submeter_square) / 100 END AS tolerance_kwh,
+    below.submeters, summed.submeters_known,
+    CASE WHEN summed.meters = below.submeters + 1 AND summed.has_main THEN summed.coverage ELSE 0 END AS coverage,
+    summed.estimated, summed.hour + interval '1 hour' <= now() AS closed
 FROM (
-    SELECT h.hour, d.site, max(h.area) FILTER (WHERE part.own) AS area, d.device, d.kind,
-        max(h.carrier) FILTER (WHERE part.own) AS carrier, max(h.unit) FILTER (WHERE part.own) AS unit,
-        max(h.amount) FILTER (WHERE part.own) AS main_amount,
-        CASE WHEN count(h.amount) FILTER (WHERE NOT part.own) = max(below.submeters)
-                AND min(h.unit) = max(h.unit) AND min(h.carrier) = max(h.carrier)
-            THEN sum(h.amount) FILTER (WHERE NOT part.own) END AS submeter_amount,
+    SELECT part.main_id, h.hour, count(*) AS meters, bool_or(part.own) AS has_main,
+        max(h.area) FILTER (WHERE part.own) AS area, max(h.carrier) FILTER (WHERE part.own) AS carrier,
+        max(h.unit) FILTER (WHERE part.own) AS unit, max(h.amount) FILTER (WHERE part.own) AS main_amount,
         max(h.energy_kwh) FILTER (WHERE part.own) AS main_kwh,
-        CASE WHEN count(h.energy_kwh) FILTER (WHERE NOT part.own) = max(below.submeters)
-                AND min(h.carrier) = max(h.carrier)
-            THEN sum(h.energy_kwh) FILTER (WHERE NOT part.own) END AS submeter_kwh,
-        CASE WHEN count(h.energy_kwh * part.uncertainty_pct) FILTER (WHERE NOT part.own) = max(below.submeters)
-            THEN sqrt((max(h.energy_kwh) FILTER (WHERE part.own) * max(below.main_uncertainty_pct)) ^ 2
-                + sum((h.energy_kwh * part.uncertainty_pct) ^ 2) FILTER (WHERE NOT part.own)) / 100 END AS tolerance_kwh,
-        max(below.submeters) AS submeters, count(h.energy_kwh) FILTER (WHERE NOT part.own) AS submeters_known,
-        CASE WHEN bool_or(part.own) AND count(*) = max(below.submeters) + 1 THEN min(h.coverage) ELSE 0 END AS coverage,
-        bool_or(h.estimated) AS estimated
+        min(h.carrier) = max(h.carrier) AS one_carrier, min(h.unit) = max(h.unit) AS one_unit,
+        sum(h.amount) FILTER (WHERE NOT part.own) AS amount, sum(h.energy_kwh) FILTER (WHERE NOT part.own) AS kwh,
+        count(h.amount) FILTER (WHERE NOT part.own) AS amounts_known,
+        count(h.energy_kwh) FILTER (WHERE NOT part.own) AS submeters_known,
+        count(h.energy_kwh * part.uncertainty_pct) FILTER (WHERE NOT part.own) AS submeters_assessed,
+        sum((h.energy_kwh * part.uncertainty_pct) ^ 2) FILTER (WHERE NOT part.own) AS submeter_square,
+        min(h.coverage) AS coverage, bool_or(h.estimated) AS estimated
     FROM (
         SELECT s.main_id, s.device_id, false AS own, s.valid_from, s.valid_to, s.uncertainty_pct
         FROM core.submeter_period s
@@ -30,16 +28,21 @@ FROM (
         SELECT DISTINCT s.main_id, s.main_id, true, '-infinity'::timestamptz, 'infinity'::timestamptz, NULL::float8
         FROM core.submeter_period s
     ) part
-    JOIN core.device d ON d.device_id = part.main_id
     JOIN core.energy_hour h ON h.device_id = part.device_id AND h.hour >= part.valid_from AND h.hour < part.valid_to
-    CROSS JOIN LATERAL (
-        SELECT count(*)::integer AS submeters, max(s.main_uncertainty_pct) AS main_uncertainty_pct
-        FROM core.submeter_period s
-        WHERE s.main_id = part.main_id AND s.valid_from <= h.hour AND h.hour < s.valid_to
-    ) below
-    WHERE below.submeters > 0
-    GROUP BY h.hour, part.main_id, d.site, d.device, d.kind
-) summed;
+    GROUP BY part.main_id, h.hour
+) summed
+JOIN core.device d ON d.device_id = summed.main_id
+CROSS JOIN LATERAL (
+    SELECT count(*)::integer AS submeters, max(s.main_uncertainty_pct) AS main_uncertainty_pct
+    FROM core.submeter_period s
+    WHERE s.main_id = summed.main_id AND s.valid_from <= summed.hour AND summed.hour < s.valid_to
+) below
+CROSS JOIN LATERAL (
+    SELECT CASE WHEN summed.amounts_known = below.submeters AND summed.one_carrier AND summed.one_unit
+            THEN summed.amount END AS submeter_amount,
+        CASE WHEN summed.submeters_known = below.submeters AND summed.one_carrier THEN summed.kwh END AS submeter_kwh
+) known
+WHERE below.submeters > 0;
 
 COMMENT ON VIEW api.energy_remainder_hourly IS 'What each main meter counts that none of the sub-meters directly below it does, by hour of the site''s local clock.';
 COMMENT ON COLUMN api.energy_remainder_hourly.hour IS 'Instant at which the hour begins.';

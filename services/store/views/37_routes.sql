@@ -14,9 +14,7 @@ SELECT side.hour, side.site, side.source, side.others, side.source_co2_kg, side.
     side.in_total, side.coverage, side.estimated, side.hour + interval '1 hour' <= now() AS closed,
     side.missing_reason, side.source_width_kg, side.other_width_kg
 FROM (
-    SELECT h.hour, s.site, s.source,
-        (SELECT string_agg(o.source, ', ' ORDER BY array_position(p.other_ids, o.source_id))
-         FROM core.source o WHERE o.source_id = ANY (p.other_ids)) AS others,
+    SELECT h.hour, s.site, s.source, p.others,
         max(h.co2_kg) FILTER (WHERE member.own) AS source_co2_kg,
         CASE WHEN count(h.co2_kg) FILTER (WHERE NOT member.own) = cardinality(p.other_ids)
             THEN sum(h.co2_kg) FILTER (WHERE NOT member.own) END AS other_co2_kg,
@@ -28,7 +26,13 @@ FROM (
         CASE WHEN count(*) = cardinality(p.other_ids) + 1 THEN min(h.coverage) ELSE 0 END AS coverage,
         bool_or(h.estimated) AS estimated,
         string_agg(m.source || ': ' || h.missing_reason, ' ' ORDER BY m.source) AS missing_reason
-    FROM core.route_period p
+    FROM (
+        SELECT r.source_id, r.valid_from, r.valid_to, r.other_ids,
+            (SELECT string_agg(o.source, ', ' ORDER BY array_position(r.other_ids, o.source_id))
+             FROM core.source o WHERE o.source_id = ANY (r.other_ids)) AS others
+        FROM core.route_period r
+        OFFSET 0  -- once for each pair, not for each hour
+    ) p
     JOIN core.source s ON s.source_id = p.source_id
     CROSS JOIN LATERAL (
         SELECT p.source_id AS source_id, true AS own
@@ -42,7 +46,7 @@ FROM (
         SELECT CASE WHEN h.co2_kg = 0 THEN 0 ELSE abs(h.co2_kg) * h.activity_uncertainty_pct / 100 END AS activity_kg,
             CASE WHEN h.co2_kg = 0 THEN 0 ELSE abs(h.co2_kg) * h.factor_uncertainty_pct / 100 END AS factor_kg
     ) width
-    GROUP BY p.source_id, p.valid_from, p.other_ids, s.site, s.source, h.hour
+    GROUP BY p.source_id, p.valid_from, p.other_ids, p.others, s.site, s.source, h.hour
 ) side;
 
 COMMENT ON VIEW api.reconciliation_hourly IS 'Two routes of the same carbon by hour of the site''s local clock: a source, and the sources that together are its other route. They are compared, never added.';

@@ -13,9 +13,7 @@ SELECT side.site, side.source, side.others, side.source_co2_kg_per_h, side.other
     day.other_co2_kg AS day_other_co2_kg, day.difference_pct AS day_difference_pct,
     day.tolerance_pct AS day_tolerance_pct, day.verdict AS day_verdict
 FROM (
-    SELECT s.site, s.source,
-        (SELECT string_agg(o.source, ', ' ORDER BY array_position(p.other_ids, o.source_id))
-         FROM core.source o WHERE o.source_id = ANY (p.other_ids)) AS others,
+    SELECT s.site, s.source, p.others,
         max(l.co2_kg_per_h) FILTER (WHERE member.own) AS source_co2_kg_per_h,
         CASE WHEN count(l.co2_kg_per_h) FILTER (WHERE NOT member.own) = cardinality(p.other_ids)
             THEN sum(l.co2_kg_per_h) FILTER (WHERE NOT member.own) END AS other_co2_kg_per_h,
@@ -25,7 +23,13 @@ FROM (
                 + (sum(width.factor) FILTER (WHERE NOT member.own)) ^ 2) END AS other_width,
         string_agg(m.source, ', ' ORDER BY m.source) FILTER (WHERE l.in_total) AS in_total,
         CASE WHEN bool_and(l.age_s IS NOT NULL) THEN max(l.age_s) END AS age_s
-    FROM core.route_period p
+    FROM (
+        SELECT r.source_id, r.valid_from, r.valid_to, r.other_ids,
+            (SELECT string_agg(o.source, ', ' ORDER BY array_position(r.other_ids, o.source_id))
+             FROM core.source o WHERE o.source_id = ANY (r.other_ids)) AS others
+        FROM core.route_period r
+        OFFSET 0  -- once for each pair, not for each hour
+    ) p
     JOIN core.source s ON s.source_id = p.source_id
     CROSS JOIN LATERAL (
         SELECT p.source_id AS source_id, true AS own
@@ -47,7 +51,7 @@ FROM (
                 ELSE abs(l.co2_kg_per_h) * newest.factor_uncertainty_pct / 100 END AS factor
     ) width
     WHERE p.valid_from <= now() AND now() < p.valid_to
-    GROUP BY p.source_id, p.valid_from, p.other_ids, s.site, s.source
+    GROUP BY p.source_id, p.valid_from, p.other_ids, p.others, s.site, s.source
 ) side
 LEFT JOIN api.reconciliation_24h day USING (site, source, others);
 
