@@ -16,6 +16,7 @@ from services.store.lineage import Calculation
 
 COMPARED: Final = (*EmissionHour._fields[2:], *Lineage._fields)
 """What a row says beside its key: its figures, then its lineage."""
+_LINEAGE: Final = frozenset({"parts", *Lineage._fields})
 _TOLD: Final = 5
 """So many differences of a recipe are told."""
 _SHORT: Final = 60
@@ -42,7 +43,8 @@ class Circumstances(NamedTuple):
 
 
 def figures(kept: Mapping[str, Any] | None, again: Again | None) -> list[Figure]:
-    """Every column of the hour, as kept and as it comes out."""
+    """Every column of the hour, as kept and as it comes out; of one from before lineage was kept, those it
+    has."""
     new = {} if again is None else {**again.row._asdict(), **again.lineage._asdict()}
     old = {} if kept is None else kept
     return [
@@ -53,6 +55,7 @@ def figures(kept: Mapping[str, Any] | None, again: Again | None) -> list[Figure]
             same=same(*(_comparable(name, each.get(name)) for each in (old, new))),
         )
         for name in COMPARED
+        if kept is None or kept["calculation_id"] is not None or name not in _LINEAGE
     ]
 
 

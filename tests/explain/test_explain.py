@@ -193,6 +193,21 @@ async def test_other_code(database: Database, explain: Explain) -> None:
     assert "other code (0.1.0, earlier)" in told.reasons[0]
 
 
+async def test_an_hour_from_before_lineage_was_kept(database: Database, explain: Explain) -> None:
+    await prepared(database)
+    await database.fetch(
+        "UPDATE core.emission_hour SET parts = NULL, recipe = NULL, read_from = NULL, read_to = NULL,"
+        " readings = NULL, calculation_id = NULL RETURNING 1"
+    )
+    told = await explain("coal", T0)
+    assert (told.reproduced, told.computed_by, told.read, told.recipe) == (True, None, None, None)
+    assert values(told)["co2_kg_per_unit"] == approx(2071.509, rel=1e-6)
+    await database.fetch("UPDATE core.emission_hour SET activity = 1 RETURNING 1")
+    told = await explain("coal", T0)
+    assert told.reproduced is False
+    assert told.reasons[0] == "The hour was computed before lineage was kept."
+
+
 async def test_what_is_not_there(database: Database, explain: Explain) -> None:
     await prepared(database)
     with pytest.raises(NotExplainedError, match="no source 'sun'"):
