@@ -35,6 +35,7 @@ _SECOND_US: Final = 1e6
 def gauge_findings(readings: Series) -> Iterator[Finding]:
     """Of all gauges of a track; `readings` are all of it."""
     track = readings.track
+    least_us = standing(track)
     for quantity in QUANTITIES[track.kind]:
         column = track.readings.columns[quantity.name]
         if quantity.register or quantity.boolean or not (column.state == State.VALID).any():
@@ -42,7 +43,7 @@ def gauge_findings(readings: Series) -> Iterator[Finding]:
         nature = NATURES[track.kind][quantity.name]
         of = counting(readings, column)
         step = np.diff(of.value)
-        yield from _found(of, quantity, FindingKind.STUCK, _stuck(of, step, nature))
+        yield from _found(of, quantity, FindingKind.STUCK, _stuck(of, step, nature, least_us))
         yield from _found(of, quantity, FindingKind.SPIKE, _spikes(of, step, nature))
         yield from _found(of, quantity, FindingKind.NEGATIVE_FLOW, _negative(of, nature))
         yield from _found(of, quantity, FindingKind.ABOVE_RATING, _above(of, nature))
@@ -60,12 +61,11 @@ def _found(of: Series, quantity: Quantity, kind: FindingKind, columns: Columns |
     return [] if columns is None else findings(of.track, kind, columns, quantity.code)
 
 
-def _stuck(of: Series, step: FloatArray, nature: Nature) -> Columns | None:
+def _stuck(of: Series, step: FloatArray, nature: Nature, least_us: IntArray) -> Columns | None:
     if nature.digits is None:
         return None
     strange = unmoved(of, step)
     strange &= of.value != 0.0
-    least_us = standing(of.track)
     found = runs(of, strange, least_us=least_us)
     found = found.where(shown_finely(of.value[found.last], nature.digits))
     return of_runs(of, found, least_us / _SECOND_US)
