@@ -9,7 +9,17 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
 
-from tests.benchmarks import converting, explaining, formulas, fresh, latency, outage, sql_speed, writing
+from tests.benchmarks import (
+    converting,
+    explaining,
+    formulas,
+    fresh,
+    latency,
+    ledger,
+    outage,
+    sql_speed,
+    writing,
+)
 from tests.benchmarks.child import BenchError, Child
 from tests.benchmarks.generator import Load
 from tests.benchmarks.results import Result, Sample, Target, result
@@ -44,6 +54,9 @@ class Scale:
     """Messages of 100 readings that come late; of a million, 10,000."""
     away_s: float = 60.0
     """How long the database is stopped."""
+    ledger_meters: int = 1_000
+    ledger_hours: tuple[int, ...] = (24,)
+    """One run for each; the first is the one with a floor."""
     explained: int = 100
     """Hours, one after the other."""
     values: int = 1_000_000
@@ -419,6 +432,12 @@ async def measure_sql(bench: Bench, progress: OnProgress) -> dict[str, Sample]:
     return await sql_speed.in_new_database(bench.stack, portfolio, progress)
 
 
+async def measure_ledger(bench: Bench, _progress: OnProgress) -> dict[str, Sample]:
+    """Hours computed anew from readings that are stored."""
+    scale = bench.scale
+    return await ledger.of_meters(bench.stack, scale.fleet, scale.ledger_meters, scale.ledger_hours)
+
+
 BENCHMARKS: Final = MappingProxyType(
     {
         "pipeline": Benchmark(measure_pipeline, sum_up_pipeline),
@@ -430,6 +449,7 @@ BENCHMARKS: Final = MappingProxyType(
         "outage": Benchmark(measure_outage, sum_up_outage),
         "paho": Benchmark(measure_paho, _sum_up_reference("paho_copy")),
         "sql": Benchmark(measure_sql, sql_speed.sum_up),
+        "ledger": Benchmark(measure_ledger, ledger.sum_up),
         "formulas": Benchmark(measure_formulas, sum_up_formulas),
         "explain": Benchmark(measure_explain, sum_up_explain),
         "aiomqtt": Benchmark(measure_aiomqtt, _sum_up_reference("aiomqtt_executemany")),

@@ -27,7 +27,8 @@ NOON = int(datetime(2026, 3, 1, 12, tzinfo=UTC).timestamp())
 TINY: dict[str, Any] = {
     "devices": 400, "sites": 20, "messages": 3_000, "arrays": 50, "array_devices": 40, "slow_messages": 1_000,
     "rows": 2_000, "batch": 1_000, "load_s": 1.0, "load_per_s": 200.0, "idle_probes": 2, "values": 2_000,
-    "away_s": 8.0, "fresh_s": 1.0, "late_devices": 40, "late_arrays": 20, "explained": 6,
+    "away_s": 8.0, "fresh_s": 1.0, "late_devices": 40, "late_arrays": 20, "explained": 6, "ledger_meters": 20,
+    "ledger_hours": [2],
 }  # fmt: skip
 
 
@@ -114,8 +115,8 @@ def test_an_unknown_benchmark_is_named() -> None:
     assert done.returncode == 1
     assert done.stderr == (
         "There is no benchmark nonsense: "
-        "choose of pipeline, arrays, write, latency, idle, fresh, outage, paho, sql, formulas, explain, "
-        "aiomqtt.\n"
+        "choose of pipeline, arrays, write, latency, idle, fresh, outage, paho, sql, ledger, formulas, "
+        "explain, aiomqtt.\n"
     )
 
 
@@ -145,6 +146,8 @@ def test_all_of_it_runs_and_is_written_as_the_contract_says(tmp_path: Path) -> N
         "outage.stall",
         "outage.catch_up",
         "formula.steam",
+        "ledger",
+        "ledger.mixed",
     )
     assert set(wanted) | {"reference.paho_copy", "reference.aiomqtt_executemany"} <= set(found)
     keys = {"name", "value", "unit", "reference", "reference_value", "ratio", "floor", "goal", "met"}
