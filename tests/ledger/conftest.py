@@ -203,7 +203,7 @@ class Database:
         return rows
 
     async def ledger(self) -> list[list[tuple[Any, ...]]]:
-        """All rows of the ledger, but for when they were computed."""
+        """All rows of the ledger, but for when and under which version of the registry they were computed."""
         return [
             await self.fetch("SELECT * FROM core.device_hour ORDER BY device_id, quantity, hour"),
             await self.fetch("SELECT * FROM core.energy_hour ORDER BY device_id, hour"),
@@ -212,7 +212,8 @@ class Database:
                 " ORDER BY device_id, kind, quantity, hour, begins"
             ),
             await self.fetch(
-                "SELECT (to_jsonb(h) - 'computed_at' - 'revision' - 'stands_since')::text"
+                "SELECT (to_jsonb(h) - 'computed_at' - 'revision' - 'stands_since'"
+                " - 'calculation_id')::text"
                 " FROM core.emission_hour h ORDER BY source_id, basis, hour"
             ),
             await self.fetch("SELECT * FROM core.emission_day ORDER BY source_id, day, basis, part"),

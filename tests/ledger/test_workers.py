@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
 
 from services.analytics.claims import Budget
 from services.analytics.recompute import Budgets, Recomputer, Round
+from services.domain.factors import parse_factors_csv
 from services.domain.ledger.hours import QUARTER_US, to_us
 from services.domain.quantities import Kind
 from services.domain.reading import DeviceKey, Reading
+from services.store.factor_loading import load_table
 from services.store.ledger_queue import take_in
 from services.store.pool import Connection, connect
 from tests.ledger.conftest import T0, Database, approx, reading, site_of
@@ -60,8 +64,11 @@ async def workers(
 
 
 async def forget(database: Database) -> None:
-    """Everything but the registry."""
-    for table in ("device_hour", "energy_hour", "emission_hour", "dirty_quarter", "dirty", "dirty_range"):
+    """Everything but registry and factors."""
+    for table in (
+        *("device_hour", "energy_hour", "emission_hour", "stack_hour", "finding_hour"),
+        *("emission_day", "energy_day", "dirty_quarter", "dirty", "dirty_range"),
+    ):
         await database.connection.execute(f"TRUNCATE core.{table}".encode())
     for kind in Kind:
         await database.connection.execute(f"TRUNCATE core.reading_{kind}".encode())
@@ -189,6 +196,56 @@ async def test_the_same_rows_by_three_workers_in_any_order(
         ended.set()
     await database.run()
     assert await database.ledger() == expected
+
+
+def before_the_registry_knew() -> dict[str, Any]:
+    """The site of DEVICES earlier on: a device and two sources fewer, without events nor the later ratio."""
+    first = {**DEVICES, "meter/m": {"facts": DEVICES["meter/m"]["facts"][:1]}}
+    del first["cems/c"]
+    return site_of(first, {name: SOURCES[name] for name in ("grid", "steam")}, "Asia/Kolkata")
+
+
+GRID_OF_2026 = parse_factors_csv(
+    "factor_set,fuel,region,unit,gas,basis,co2_kg_per_unit,valid_from,valid_to,source,verified\n"
+    "CN_MEE_PROVINCE_2026,electricity_CN-SH,CN-SH,kWh,CO2,average,0.5,2026-01-01,2026-12-31,doc,transcribed\n"
+)
+
+
+@pytest.mark.parametrize("seed", range(int(os.environ.get("LEDGER_ORDERS", "3"))))
+async def test_registry_and_factors_before_among_or_after_the_readings(
+    database_url: str, database: Database, seed: int
+) -> None:
+    """In any order, by workers that remember nothing, the rows are those of all at once. LEDGER_ORDERS=100
+    in the environment tries more orders."""
+    chance = random.Random(seed)
+    whole = site_of(DEVICES, SOURCES, "Asia/Kolkata", events=EVENTS)
+    rows = some_readings(seed)
+    chance.shuffle(rows)
+
+    async def know_all() -> None:
+        await database.apply({"s": whole})
+
+    async def load_factors() -> None:
+        await load_table(database.connection, GRID_OF_2026)
+
+    steps: list[Callable[[], Awaitable[None]]] = [
+        know_all,
+        load_factors,
+        *(partial(database.receive, rows[first : first + 50]) for first in range(0, len(rows), 50)),
+    ]
+    chance.shuffle(steps)
+    await database.apply({"s": before_the_registry_knew()})
+    for step in steps:
+        await step()
+        async with workers(database_url, 2, chance.choice([5, 50])) as them:
+            rounds = [recomputer.run_once(connection) for recomputer, connection in them]
+            await asyncio.gather(*rounds[: chance.randint(0, 2)])
+            for unused in rounds:
+                unused.close()
+    await database.run()
+    found = await database.ledger()
+    await forget(database)
+    assert found == await at_once(database, rows)
 
 
 async def test_a_registry_waits_for_the_rounds_that_follow_the_old_one(
