@@ -21,7 +21,8 @@ async def _all(
     connection: Connection, row: type[R], query: LiteralString, values: Sequence[Any] = ()
 ) -> list[R]:
     async with connection.cursor(row_factory=class_row(row)) as cursor:
-        await cursor.execute(query, values)
+        # Planned anew for each site and time: a plan for all of them would read the hours of all sites.
+        await cursor.execute(query, values, prepare=False)
         return await cursor.fetchall()
 
 

@@ -13,7 +13,9 @@ from services.analytics.web import api, create_app, errors
 from services.analytics.web.app import utc_now
 from services.analytics.web.health import READY_LAG_S
 from services.analytics.web.reader import BoardReader
-from services.store.pool import open_pool
+from services.store.ledger_days import roll_up_days
+from services.store.ledger_rows import Span
+from services.store.pool import connect, open_pool
 
 if TYPE_CHECKING:
     from services.settings import Settings
@@ -102,7 +104,9 @@ async def test_emissions_by_hour(web: httpx.AsyncClient, seed: Seed) -> None:
     assert older["grain"] == "hour"
 
 
-async def test_emissions_and_energy_by_local_day(web: httpx.AsyncClient, seed: Seed) -> None:
+async def test_emissions_and_energy_by_local_day(
+    web: httpx.AsyncClient, seed: Seed, database_url: str
+) -> None:
     seed.site("campus", timezone="Asia/Shanghai")
     source = seed.source("campus", "boilers", [])
     meter = seed.device("campus", "meter", "main")
@@ -112,6 +116,9 @@ async def test_emissions_and_energy_by_local_day(web: httpx.AsyncClient, seed: S
     for hour, amount in ((noon + 3 * HOUR, 1.0), (noon + 4 * HOUR, 2.0)):
         seed.emission_hour(source, hour, amount)
         seed.energy_hour(meter, hour, amount)
+    async with await connect(database_url, name="tests", autocommit=True) as ledger:
+        begin, end = noon, noon + 5 * HOUR
+        await roll_up_days(ledger, [Span(source, begin, end)], [Span(meter, begin, end)])
     for path, column in (("/api/v1/emissions", "co2_kg"), ("/api/v1/energy", "energy_kwh")):
         found = await get(web, path, site="campus", grain="day")
         assert [(each["day"], each[column]) for each in found["rows"]] == [
