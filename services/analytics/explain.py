@@ -9,18 +9,23 @@ from typing import Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 from services.analytics import stack_hours
+from services.analytics.anew import computed_anew
 from services.analytics.calculation import calculation
-from services.analytics.compute import Computation
 from services.analytics.errors import AnalyticsError
-from services.analytics.explanation import Basis, ExplainedLine, Explanation, MadeBy, ReadingsUsed
+from services.analytics.explanation import (
+    Basis,
+    ExplainedLine,
+    Explanation,
+    MadeBy,
+    ReadingsUsed,
+)
 from services.analytics.known import Known, by_kind
-from services.analytics.ledger import MAX_READINGS, Pace
 from services.analytics.reproduction import Again, Circumstances, contributed, figures, reasons
+from services.analytics.told import made_by, read_of, told_correction, told_step
 from services.domain.conversion import SourceKey
 from services.domain.explained import Kept, QuantityHour, StackItem, lines
 from services.domain.factors import FactorBook
 from services.domain.ledger.hours import HOUR_US, from_us, to_us
-from services.domain.ledger.lineages import Lineage
 from services.domain.ledger.plan import Plan
 from services.domain.ledger.rows import SourceBasis
 from services.domain.ledger.track import Window
@@ -28,7 +33,6 @@ from services.domain.lineage import Recipe, Recipes
 from services.domain.reading import DeviceKey
 from services.domain.registry.model import Registry
 from services.store.explaining import (
-    Corrected,
     SourceOf,
     find_source,
     is_awaited,
@@ -104,7 +108,6 @@ class Explainer:
         kept = self._sites.pop(site, None)
         if kept is None or kept[0] != now:
             kept = now, await _compiled(connection, site)
-        await kept[1].corrections.refresh(connection)
         self._sites[site] = kept
         while len(self._sites) > _KEPT_SITES:
             del self._sites[next(iter(self._sites))]
@@ -140,7 +143,8 @@ async def _asked(
 
 async def _explain(connection: Connection, known: Known, registry_version: int, asked: Asked) -> Explanation:
     kept = await kept_hour(connection, asked.of.source_id, asked.basis, asked.hour)
-    again = await _again(connection, known, asked)
+    basis = SourceBasis(asked.key.site, asked.key.source, asked.basis)
+    again, steps = await computed_anew(connection, known, basis, Window(asked.begin_us, asked.end_us))
     if kept is None and again is None:
         raise NotExplainedError(
             f"There is no hour {asked.hour.isoformat()} of {asked.key.site}/{asked.key.source}: "
@@ -164,10 +168,11 @@ async def _explain(connection: Connection, known: Known, registry_version: int, 
         status=None if kept is None else kept["status"],
         revision=None if kept is None else kept["revision"],
         computed_at=None if kept is None else kept["computed_at"],
-        computed_by=_made_by(kept),
-        read=_read_of(kept),
+        computed_by=made_by(kept),
+        read=read_of(kept),
         recipe=None if kept is None or kept["recipe"] is None else str(kept["recipe"]),
         lines=await _lines(connection, known, asked, kept, again),
+        steps=[told_step(each) for each in steps],
         recomputed_by=MadeBy(**of.made_by._asdict(), registry_version=registry_version),
         recomputed_from=None
         if again is None
@@ -178,20 +183,6 @@ async def _explain(connection: Connection, known: Known, registry_version: int, 
         reproduced=True if comes_out else None if cannot else False,
         reasons=why,
     )
-
-
-async def _again(connection: Connection, known: Known, asked: Asked) -> Again | None:
-    """The hour computed anew, writing nothing."""
-    window = Window(asked.begin_us, asked.end_us)
-    windows = dict.fromkeys(known.plan.members(asked.key), window)
-    await known.corrections.refresh(connection)
-    computation = Computation(known, Pace(known.plan), MAX_READINGS)
-    hours = await computation.hours(connection, windows, {asked.key: window})
-    found = zip(hours.rows.emission_hours, hours.lineages.rows, strict=True)
-    for row, lineage in found:
-        if row.hour == asked.hour and row.source.basis == asked.basis:
-            return Again(row, Lineage(*lineage), _recipe(known, asked).document)
-    return None
 
 
 def _recipe(known: Known, asked: Asked) -> Recipe:
@@ -265,34 +256,4 @@ async def _corrections(
     low = row.get("read_from") or asked.hour
     high = row.get("read_to") or from_us(asked.end_us)
     at = row.get("computed_at") or datetime.now(UTC)
-    return [_corrected(each) for each in await kept_corrections(connection, ids, low, high, at)]
-
-
-def _corrected(each: Corrected) -> ExplainedLine:
-    said = [each.action, each.quantity or "all", *([] if each.value is None else [f"{each.value:g}"])]
-    of = f"of readings from {each.begin.isoformat()} to {each.end.isoformat()}"
-    entered = f"correction {each.correction} of {each.author}, {each.recorded_at.isoformat()}"
-    return ExplainedLine(
-        about=each.device,
-        name="correction",
-        value=" ".join(said),
-        unit=each.unit or "",
-        by=f"{entered}, {of}: {each.reason}",
-    )
-
-
-def _made_by(kept: Mapping[str, Any] | None) -> MadeBy | None:
-    if kept is None or kept["version"] is None:
-        return None
-    return MadeBy(
-        version=kept["version"],
-        code=kept["code"],
-        libraries=kept["libraries"],
-        registry_version=kept["registry_version"],
-    )
-
-
-def _read_of(kept: Mapping[str, Any] | None) -> ReadingsUsed | None:
-    if kept is None or kept["readings"] is None:
-        return None
-    return ReadingsUsed(readings=kept["readings"], first=kept["read_from"], last=kept["read_to"])
+    return [told_correction(each) for each in await kept_corrections(connection, ids, low, high, at)]

@@ -54,6 +54,20 @@ class ReadingsUsed(BaseModel):
     last: datetime | None
 
 
+class ExplainedStep(BaseModel):
+    """What a register moved between two readings, and what of it is in the hour."""
+
+    about: str = Field(description="device (`kind/id`)")
+    quantity: str
+    unit: str
+    begin: datetime
+    end: datetime
+    movement: float | None = Field(description="null where it cannot be known")
+    read_as: str = Field(description="normal, rollover, jitter, unexplained or implausible")
+    in_hour: float | None = Field(description="the movement's share of time in the hour")
+    estimated: bool
+
+
 class Explanation(BaseModel):
     """How an hour came about, and whether it comes about again."""
 
@@ -73,6 +87,9 @@ class Explanation(BaseModel):
     read: ReadingsUsed | None
     recipe: str | None = Field(description="name of the recipe: see `api.recipes`")
     lines: list[ExplainedLine]
+    steps: list[ExplainedStep] = Field(
+        description="of registers, from the readings stored now; their shares in the hour add up"
+    )
     recomputed_by: MadeBy
     recomputed_from: ReadingsUsed | None = Field(description="null where nothing comes out")
     figures: list[Figure]

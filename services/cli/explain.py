@@ -16,6 +16,7 @@ from services.cli.output import print_json, print_rows
 from services.store.pool import connect
 
 _COLUMNS = ("about", "name", "value", "unit", "by")
+_STEP_COLUMNS = ("about", "quantity", "begin", "end", "movement", "unit", "read_as", "in_hour", "estimated")
 
 
 def explain(
@@ -27,6 +28,7 @@ def explain(
     basis: Annotated[
         Basis | None, typer.Option(help="Of electricity; else the one in the total.", show_default=False)
     ] = None,
+    steps: Annotated[bool, typer.Option("--steps", help="Also every step of the registers.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """How an hour's CO2 came about: readings, formulas, factors, every value on the way; computed again.
@@ -41,7 +43,7 @@ def explain(
     if as_json:
         print_json(told.model_dump(mode="json"))
     else:
-        _print(told)
+        _print(told, steps=steps)
     if told.reproduced is not True:
         raise typer.Exit(1)
 
@@ -59,12 +61,16 @@ async def _explain(site: str, source: str, instant: datetime, basis: Basis | Non
         return await Explainer().explain(connection, site, source, instant, basis)
 
 
-def _print(told: Explanation) -> None:
+def _print(told: Explanation, *, steps: bool) -> None:
     for line in _head(told):
         typer.echo(line)
     typer.echo()
     print_rows(_COLUMNS, [[getattr(line, name) for name in _COLUMNS] for line in told.lines], as_json=False)
     typer.echo()
+    if steps:
+        shown = [[getattr(step, name) for name in _STEP_COLUMNS] for step in told.steps]
+        print_rows(_STEP_COLUMNS, shown, as_json=False)
+        typer.echo()
     different = [each for each in told.figures if not each.same]
     if different:
         rows = [(each.name, each.stored, each.recomputed) for each in different]

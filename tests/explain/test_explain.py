@@ -81,6 +81,20 @@ async def test_sql_tells_the_same(database: Database, explain: Explain, source: 
         )
 
 
+async def test_the_steps_of_a_register(database: Database, explain: Explain) -> None:
+    await prepared(database)
+    told = await explain("grid", T0)
+    found = [
+        (step.begin - T0, step.end - T0, step.movement, step.read_as, step.in_hour) for step in told.steps
+    ]
+    quarter = HOUR / 4
+    assert found == [(n * quarter, (n + 1) * quarter, 25.0, "normal", 25.0) for n in range(4)]
+    assert {(step.about, step.quantity, step.unit) for step in told.steps} == {
+        ("meter/m", "energy_import_kwh", "kWh")
+    }
+    assert (await explain("stack", T0)).steps == []
+
+
 async def test_hours_of_changing_facts_come_out_again(database: Database, explain: Explain) -> None:
     """Contracts, stocks, a changed ratio, a replaced meter, means, steam and a stack, with faults."""
     await database.apply({"s": site_of(DEVICES, SOURCES, "Asia/Kolkata", events=EVENTS)})
@@ -92,6 +106,10 @@ async def test_hours_of_changing_facts_come_out_again(database: Database, explai
         told = await explain(source, hour, basis)
         assert (told.reproduced, told.reasons) == (True, []), (source, basis, hour)
         assert values(told)["co2_kg"] == co2_kg
+        moved = [step.in_hour for step in told.steps if step.in_hour is not None]
+        shown = [line.value for line in told.lines if line.name in {step.quantity for step in told.steps}]
+        if moved and len(told.steps) == len(moved):
+            assert shown[0] == approx(sum(moved))
     [stretches] = await database.fetch(
         "SELECT count(*) FROM api.emission_parts WHERE source = 'grid' AND facts_from IS NOT NULL"
     )
