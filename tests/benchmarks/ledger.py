@@ -135,8 +135,8 @@ def sum_up(samples: dict[str, list[Sample]]) -> list[Result]:
     units = {"core": "readings/s", "cpu": "us/reading", "cpu_database": "us/reading", "rss": "MB"}
     rows = []
     for name, of_name in samples.items():
-        part = name.rpartition(".")[2]
-        label = f"ledger.{name}".replace(".x1", "")
+        *_, part = words = name.split(".")
+        label = ".".join(["ledger", *(word for word in words if word != "x1")])
         rows.append(result(label, units.get(part, "readings/s"), of_name, target if name == "x1" else None))
     return rows
 

@@ -15,6 +15,7 @@ import pytest
 from services.domain.registry.parse import parse
 from services.ingest.decode import Decoder
 from services.ingest.message import Limits, Message, Received
+from tests.benchmarks import ledger
 from tests.benchmarks.generator import Load, payload, share
 from tests.benchmarks.publisher import Frames, frame
 from tests.benchmarks.results import Sample, Target, cells, result
@@ -103,6 +104,18 @@ def test_a_floor_is_judged_by_the_medians(target: Target | None, met: bool | Non
 
 def test_a_ratio_that_was_not_measured_meets_nothing() -> None:
     assert result("name", "unit", [Sample(1)], Target(0.1, 0.1, "ratio")).met is False
+
+
+def test_the_ledger_is_named_by_how_much_it_computes() -> None:
+    names = ("x1", "x1.cpu", "x16", "x16.core", "mixed")
+    found = ledger.sum_up({name: [Sample(2e6)] for name in names})
+    assert [(each.name, each.met) for each in found] == [
+        ("ledger", True),
+        ("ledger.cpu", None),
+        ("ledger.x16", None),
+        ("ledger.x16.core", None),
+        ("ledger.mixed", None),
+    ]
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
