@@ -197,20 +197,18 @@ class Recomputer:
         return Round(ranges=done, computed=computed, was_full=done > 0)
 
     async def _compute_ranges(self, connection: Connection, found: list[DirtyRange]) -> tuple[int, Computed]:
-        stretches = await self._stretches(connection, found)
         pace = Pace(self._known.plan)
         device_ids = np.array([each.device_id for each in found], np.int64)
-        weights = np.array([first_day(pace, each) if each else 0.0 for each in stretches])
+        weights = np.array([first_day(pace, self._noted(each)) for each in found])
         mine = await claim(connection, self._known.buckets(device_ids), weights, self._budgets.ranges.amount)
         wanted = [each.id for each, is_mine in zip(found, mine.tolist(), strict=True) if is_mine]
-        open_still = await still_open(connection, wanted)
+        still = await still_open(connection, wanted)
         # Of one reason at a time: what changes is restated for that reason.
-        reason = open_still[0].reason if open_still else None
-        still = {each.id for each in open_still if each.reason == reason}
+        reason = still[0].reason if still else None
+        still = [each for each in still if each.reason == reason]
         await say_why(connection, reason)
-        opened = {
-            each.id: stretch for each, stretch in zip(found, stretches, strict=True) if each.id in still
-        }
+        stretches = await self._stretches(connection, still)
+        opened = {each.id: stretch for each, stretch in zip(still, stretches, strict=True)}
         known = [stretch for stretch in opened.values() if stretch]
         end_us = portion_end_us(pace, known, self._budgets.ranges.amount)
         computed = await self._compute(connection, touched_until(self._known.plan, known, end_us))
@@ -225,9 +223,8 @@ class Recomputer:
 
     async def _stretches(self, connection: Connection, ranges: list[DirtyRange]) -> list[Open | None]:
         """What is to be computed of each range: no more than there are readings; None: nothing."""
-        keys = {each.device_id: self._known.keys[each.device_id] for each in ranges}
         extent: dict[int, Window] = {}
-        for kind, of_kind in by_kind(set(keys.values())).items():
+        for kind, of_kind in by_kind({self._known.keys[each.device_id] for each in ranges}).items():
             found = await extents(connection, kind, [self._known.ids[key] for key in of_kind])
             extent |= {
                 number: Window(to_us(first), to_us(last) + 1) for number, (first, last) in found.items()
@@ -235,11 +232,15 @@ class Recomputer:
         result: list[Open | None] = []
         for each in ranges:
             readings = extent.get(each.device_id, Window(0, 0))
-            begin_us = max(to_us(each.from_time), readings.begin_us)
-            end_us = min(to_us(each.to_time) + 1, readings.end_us)
-            window = Window(begin_us, end_us)
-            result.append(Open(keys[each.device_id], window) if begin_us < end_us else None)
+            key, window = self._noted(each)
+            window = Window(max(window.begin_us, readings.begin_us), min(window.end_us, readings.end_us))
+            result.append(Open(key, window) if window.begin_us < window.end_us else None)
         return result
+
+    def _noted(self, each: DirtyRange) -> Open:
+        """A range as it was noted, its last instant in it."""
+        window = Window(to_us(each.from_time), to_us(each.to_time) + 1)
+        return Open(self._known.keys[each.device_id], window)
 
     async def _compute(self, connection: Connection, touched: list[Touched]) -> Computed:
         pace = Pace(self._known.plan, await self._counted(connection, touched))

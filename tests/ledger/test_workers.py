@@ -106,7 +106,10 @@ async def waits(connection: Connection) -> None:
     async with asyncio.timeout(20):
         while True:
             cursor = await connection.execute(
-                "SELECT FROM pg_locks WHERE locktype = 'advisory' AND objid = %s AND NOT granted", [HELD]
+                "SELECT FROM pg_locks l JOIN pg_database d ON d.oid = l.database"
+                " WHERE d.datname = current_database() AND locktype = 'advisory' AND objid = %s"
+                " AND NOT granted",
+                [HELD],
             )
             if await cursor.fetchone() is not None:
                 return
@@ -158,8 +161,9 @@ async def at_work(connection: Connection, count: int) -> None:
     async with asyncio.timeout(20):
         while True:
             cursor = await connection.execute(
-                "SELECT count(DISTINCT pid) FROM pg_locks"
-                " WHERE locktype = 'advisory' AND classid = %s AND objsubid = 2 AND granted",
+                "SELECT count(DISTINCT l.pid) FROM pg_locks l JOIN pg_database d ON d.oid = l.database"
+                " WHERE d.datname = current_database() AND locktype = 'advisory' AND classid = %s"
+                " AND objsubid = 2 AND granted",
                 [0x6C65_6467],
             )
             if await cursor.fetchone() == (count,):
