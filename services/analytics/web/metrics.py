@@ -27,7 +27,8 @@ class BoardMetrics:
         self._up = gauge("database_up", "1 where the database answered analytics, else 0")
         self._lag = gauge("ledger_lag_seconds", "Age of the oldest reading that is in no hourly ledger yet")
         self._live_lag = gauge(
-            "ledger_live_lag_seconds", "Age of the oldest reading of the last two hours that is in no hour yet"
+            "ledger_live_lag_seconds",
+            "Age of the oldest reading of the last two hours that is in no hour yet",
         )
         self._backlog = gauge(
             "ledger_backlog",
