@@ -15,13 +15,13 @@ GRANT INSERT, UPDATE, DELETE ON core.ingest_partition, core.unowned_site TO carb
 
 GRANT INSERT, UPDATE, DELETE ON core.device_hour, core.energy_hour, core.emission_hour TO carbonflow_analytics;
 GRANT INSERT, UPDATE, DELETE ON core.stack_hour TO carbonflow_analytics;
+GRANT INSERT, UPDATE, DELETE ON core.finding_hour TO carbonflow_analytics;
 GRANT INSERT, UPDATE, DELETE ON core.emission_day, core.energy_day, core.area_day TO carbonflow_analytics;
 GRANT INSERT, UPDATE, DELETE ON core.area_hour TO carbonflow_analytics;
 GRANT INSERT, DELETE ON core.area_note TO carbonflow_analytics;
-GRANT INSERT, UPDATE, DELETE ON core.finding_hour TO carbonflow_analytics;
 GRANT INSERT ON core.dirty_range TO carbonflow_analytics;
-GRANT INSERT, UPDATE, DELETE ON core.dirty_quarter TO carbonflow_analytics;
 GRANT INSERT ON core.recipe, core.calculation TO carbonflow_analytics;
+GRANT INSERT, UPDATE, DELETE ON core.dirty_quarter TO carbonflow_analytics;
 GRANT DELETE ON core.dirty, core.dirty_range, core.dead_letter TO carbonflow_analytics;
 GRANT INSERT, UPDATE ON core.dead_letter_dropped TO carbonflow_analytics;
 GRANT UPDATE (final_after) ON core.setting TO carbonflow_analytics;
