@@ -7,7 +7,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
@@ -92,15 +92,23 @@ class Machines:
 
     async def signal_database(self, number: signal.Signals) -> bool:
         """Signal the postmaster and wait until it has ended; whether it ran."""
-        async with self._lock:  # not while somebody waits for it to get ready
-            return await self._signal(self.state.database, number)
+        return await self._signal_surely(lambda: self.state.database, number)
 
     async def signal_broker(self, number: signal.Signals) -> bool:
         """Signal the broker and wait until it has ended; whether it ran."""
-        async with self._lock:
-            return await self._signal(self.state.mqtt, number)
+        return await self._signal_surely(lambda: self.state.mqtt, number)
 
-    async def _signal(self, server: Server, number: signal.Signals) -> bool:
+    async def _signal_surely(self, server: Callable[[], Server], number: signal.Signals) -> bool:
+        """Wait also where whoever asked is cancelled: as a connection, it ends with the server, and nobody
+        may start that one anew before it has ended.
+        """
+        return await asyncio.shield(asyncio.create_task(self._signal(server, number)))
+
+    async def _signal(self, server: Callable[[], Server], number: signal.Signals) -> bool:
+        async with self._lock:  # not while somebody waits for it to get ready
+            return await self._end(server(), number)
+
+    async def _end(self, server: Server, number: signal.Signals) -> bool:
         process = server.process
         if process is None or not process.alive():
             return False
