@@ -55,7 +55,8 @@ def test_of_what_waits() -> None:
         "dead letters": State.WARNING, "sites": State.FAILURE, "partitions": State.WARNING,
     }  # fmt: skip
     assert "s0, s1, s2, s3, s4 and 2 more" in found[1].found
-    assert [database.of_ledger(lag_s).state for lag_s in (3, 300)] == [State.OK, State.WARNING]
+    assert [database.of_ledger(lag_s, 900).state for lag_s in (3, 300)] == [State.OK, State.WARNING]
+    assert "wait for 900 s" in database.of_ledger(3, 900).found
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,8 @@ from services.store.errors import explain
 from services.store.pool import Pool
 
 READY_LAG_S: Final = 600.0
-"""Beyond this the hours shown are too old to steer by. A ledger that keeps up is seconds behind."""
+"""Beyond this the running hour and the last are too old to steer by. One that keeps up is seconds behind;
+a factor or registry that re-opens the past may take hours, and changes nothing of that."""
 
 
 def router(pool: Pool) -> APIRouter:
@@ -55,12 +56,12 @@ async def _state(pool: Pool, expected: frozenset[str]) -> Ready:
 
 
 def _judge(backlog: BacklogRow) -> Ready:
-    behind = backlog.lag_s > READY_LAG_S
+    behind = backlog.live_lag_s > READY_LAG_S
     return Ready(
         ready=not behind,
         database="ok",
         migrations="ok",
-        ledger=f"{backlog.lag_s:.0f} s behind, more than {READY_LAG_S:.0f} s" if behind else "ok",
+        ledger=f"{backlog.live_lag_s:.0f} s behind, more than {READY_LAG_S:.0f} s" if behind else "ok",
         ledger_lag_s=backlog.lag_s,
     )
 

@@ -65,7 +65,7 @@ async def _schema(connection: Connection) -> list[Finding]:
         backlog = await board.ledger_backlog(connection)
         return [
             ok("schema", f"{len(applied)} migrations, none missing"),
-            of_ledger(backlog.lag_s),
+            of_ledger(backlog.live_lag_s, backlog.lag_s),
             *of_waiting(await condition.waiting(connection)),
         ]
     except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
@@ -75,12 +75,13 @@ async def _schema(connection: Connection) -> list[Finding]:
         return [warning("schema", explain(error), todo)]
 
 
-def of_ledger(lag_s: float) -> Finding:
-    """What is to be said of a ledger so far behind."""
-    if lag_s > _LAG_S:
-        todo = "see whether `carbonflow analytics` runs, and docs/runbooks, CarbonflowLedgerBehind"
-        return warning("ledger", f"{lag_s:.0f} s behind", todo)
-    return ok("ledger", f"{lag_s:.0f} s behind")
+def of_ledger(live_lag_s: float, lag_s: float) -> Finding:
+    """What is to be said of a ledger whose running hours, and whose oldest work, are so far behind."""
+    if live_lag_s > _LAG_S:
+        todo = "see whether `carbonflow analytics` runs, and docs/runbooks, CarbonflowLedgerLiveBehind"
+        return warning("ledger", f"the running hour is {live_lag_s:.0f} s behind", todo)
+    late = f"; late or re-opened hours wait for {lag_s:.0f} s" if lag_s > _LAG_S else ""
+    return ok("ledger", f"the running hour is {live_lag_s:.0f} s behind{late}")
 
 
 def of_waiting(waits: Waiting) -> list[Finding]:
