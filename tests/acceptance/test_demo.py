@@ -43,7 +43,9 @@ def test_the_demo_proves_itself_and_goes_on_where_it_stopped(tmp_path: Path) -> 
     assert second["ok"]
     assert 0 < second["stored"] < first["stored"] / 10
     for name, source in second["sources"].items():
-        assert source["co2_kg"] >= first["sources"][name]["co2_kg"]
+        before = first["sources"][name]["co2_kg"]
+        # Hours are added up in the order in which the database gives them: the last bit may differ.
+        assert source["co2_kg"] >= before * (1 - 1e-12)
 
 
 @pytest.mark.timeout(300)

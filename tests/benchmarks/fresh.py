@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -98,12 +98,16 @@ class Probes:
         """How many are not in the ledger yet; nothing shows a first one by itself."""
         return sum(len(each.published) - max(1, len(each.seen)) for each in self.of_site.values())
 
-    def latencies_s(self, first: int) -> list[float]:
-        """From publish to the ledger, of each probe's readings from number `first` on [s]."""
+    def counts(self) -> list[int]:
+        """How many readings each probe has sent."""
+        return [len(each.published) for each in self.of_site.values()]
+
+    def latencies_s(self, before: Sequence[int]) -> list[float]:
+        """From publish to the ledger, of each probe's readings but its first so many [s]."""
         return [
             seen - published
-            for each in self.of_site.values()
-            for published, seen in zip(each.published[first:], each.seen[first:], strict=True)
+            for each, count in zip(self.of_site.values(), before, strict=True)
+            for published, seen in zip(each.published[count:], each.seen[count:], strict=True)
         ]
 
     async def run(self, goes_on: Callable[[float], bool], progress: OnProgress) -> None:
@@ -166,7 +170,7 @@ async def scene(stack: Stack, load: Load) -> AsyncIterator[Scene]:
         stack.database() as database,
         ingest(stack, database) as service,
         _analytics(stack, database) as analytics,
-        _steady(stack, load) as publishers,
+        generator(stack, load, "steady") as publishers,
     ):
         # One of each site, registered beside those of the load.
         fleet = Fleet(load.devices + load.sites, load.sites)
@@ -201,17 +205,6 @@ async def _analytics(stack: Stack, database: Database) -> AsyncIterator[Child]:
         await child.stop()
 
 
-@asynccontextmanager
-async def _steady(stack: Stack, load: Load) -> AsyncIterator[Child]:
-    child = await Child.start("steady", ["-m", "tests.benchmarks.steady"], {}, stack.logs)
-    child.tell(load.as_json())
-    try:
-        await child.first_line()
-        yield child
-    finally:
-        await child.stop()
-
-
 async def under_load(stack: Stack, load: Load, seconds: float, progress: OnProgress) -> Fresh:
     """Freshness while `load` is published at its rate."""
     async with scene(stack, load) as running:
@@ -221,11 +214,11 @@ async def under_load(stack: Stack, load: Load, seconds: float, progress: OnProgr
 
 async def _measured(running: Scene, goes_on: Callable[[float], bool], progress: OnProgress) -> Fresh:
     probes = running.probes
-    first = max(len(each.published) for each in probes.of_site.values())
+    before = probes.counts()
     cpu, began = cpu_s(running.analytics.pid), time.perf_counter()
     await probes.run(goes_on, progress)
     cores = (cpu_s(running.analytics.pid) - cpu) / (time.perf_counter() - began)
-    p50, p99 = np.percentile(probes.latencies_s(first), [50, 99])
+    p50, p99 = np.percentile(probes.latencies_s(before), [50, 99])
     running.analytics.check()
     return Fresh(float(p50), float(p99), cores, peak_rss_mb(running.analytics.pid))
 

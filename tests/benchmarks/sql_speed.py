@@ -16,16 +16,15 @@ from dataclasses import asdict, dataclass
 from datetime import date, timedelta
 from random import Random
 from typing import Any, Final, NamedTuple
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 from rich.console import Console
 
 from deploy.local.progress import LineProgress
-from services.store.migrate import migrate
 from services.store.pool import Connection, connect
 from tests.benchmarks.results import Result, Sample, Target, result, table
 from tests.benchmarks.sql_world import END, METERS_ON_A_SITE, OnProgress, Portfolio, fill
-from tests.benchmarks.stack import Stack, running
+from tests.benchmarks.stack import Stack, named, running
 
 _WARM: Final = 3
 _ASKED: Final = 40
@@ -198,19 +197,10 @@ class _Progress:
 
 async def in_new_database(stack: Stack, portfolio: Portfolio, progress: OnProgress) -> dict[str, Sample]:
     """Measure in a database of its own, which is dropped in the end."""
-    owner = stack.servers.database_url
-    reader = stack.servers.role_url("carbonflow_ops")
-    async with await connect(owner, name="bench", statement_timeout_s=0, autocommit=True) as connection:
-        await connection.execute("DROP DATABASE IF EXISTS bench_sql")
-        await connection.execute("CREATE DATABASE bench_sql")
-        await migrate(_named(owner))
-        found = await measure(_named(owner), _named(reader), portfolio, progress)
-        await connection.execute("DROP DATABASE bench_sql")
-    return found
-
-
-def _named(url: str) -> str:
-    return urlunsplit(urlsplit(url)._replace(path="/bench_sql"))
+    async with stack.unregistered() as owner_url:
+        name = urlsplit(owner_url).path.lstrip("/")
+        reader_url = named(stack.servers.role_url("carbonflow_ops"), name)
+        return await measure(owner_url, reader_url, portfolio, progress)
 
 
 def main() -> int:

@@ -30,6 +30,7 @@ from tests.benchmarks.traffic import Fleet, registry_document
 
 _TEMPLATE: Final = "bench_template"
 _RUN: Final = "bench_run"
+_BARE: Final = "bench_bare"
 _OURS: Final = ["carbonflow_owner"]
 _DROP_TRIES: Final = 10
 
@@ -82,9 +83,21 @@ class Stack:
                     sql.Identifier(_RUN), sql.Identifier(_TEMPLATE)
                 )
             )
-        yield Database(_named(owner, _RUN), _named(self.servers.role_url("ingest"), _RUN))
+        yield Database(named(owner, _RUN), named(self.servers.role_url("ingest"), _RUN))
         with psycopg.connect(owner, autocommit=True) as connection:
             _drop(connection, _RUN)
+
+    @asynccontextmanager
+    async def unregistered(self) -> AsyncIterator[str]:
+        """A migrated database in which nothing is registered: its owner's address."""
+        owner = self.servers.database_url
+        with psycopg.connect(owner, autocommit=True) as connection:
+            _drop(connection, _BARE)
+            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(_BARE)))
+        await migrate(named(owner, _BARE))
+        yield named(owner, _BARE)
+        with psycopg.connect(owner, autocommit=True) as connection:
+            _drop(connection, _BARE)
 
     def versions(self) -> dict[str, str]:
         """Versions of the servers."""
@@ -147,7 +160,7 @@ async def prepare(stack: Stack, fleet: Fleet) -> None:
     with psycopg.connect(owner, autocommit=True) as connection:
         _drop(connection, _TEMPLATE)
         connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(_TEMPLATE)))
-    url = _named(owner, _TEMPLATE)
+    url = named(owner, _TEMPLATE)
     await migrate(url)
     async with await connect(url, name="bench", autocommit=True) as database:
         names = factor_names(await load_factors(database))
@@ -161,7 +174,8 @@ def http_port() -> int:
     return ports.choose(None)
 
 
-def _named(url: str, name: str) -> str:
+def named(url: str, name: str) -> str:
+    """The same server and role, another database."""
     return urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
 
 

@@ -413,8 +413,8 @@ def sum_up_formulas(samples: dict[str, list[Sample]]) -> list[Result]:
 
 async def measure_explain(bench: Bench, _progress: OnProgress) -> dict[str, Sample]:
     """An hour explained, with its recomputing and without."""
-    async with bench.stack.database() as database:
-        found = await explaining.measure(database.owner_url, bench.scale.explained)
+    async with bench.stack.unregistered() as database_url:
+        found = await explaining.measure(database_url, bench.scale.explained)
     return {"p95": Sample(found.p95_ms), "sql_p95": Sample(found.sql_p95_ms)}
 
 

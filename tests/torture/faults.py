@@ -133,7 +133,8 @@ async def _trapped_kill(world: World, random: Random, ingest: Ingest, name: str,
 async def stop_ingest(world: World, random: Random) -> None:
     """SIGTERM: it writes what it has, and leaves with status 0."""
     ingest = await world.running_ingest()
-    await asyncio.wait_for(_answers(world, ingest), _STOP_S)
+    if not await asyncio.wait_for(_answers(world, ingest), _STOP_S):
+        return
     try:
         status = await ingest.end(signal.SIGTERM, _STOP_S)
     except TimeoutError:
@@ -174,10 +175,13 @@ async def _restart_ingest(world: World, random: Random) -> None:
     await world.running_ingest()
 
 
-async def _answers(world: World, ingest: Ingest) -> None:
-    """Wait until its HTTP side is there: before that it does not know signals."""
-    while ingest.running and await ingest.in_flight() is None and await world.pause(0.05):
-        pass
+async def _answers(world: World, ingest: Ingest) -> bool:
+    """Wait until its HTTP side is there: before that it does not know signals. False where no more faults are
+    wanted before that."""
+    while ingest.running and await ingest.in_flight() is None:
+        if not await world.pause(0.05):
+            return False
+    return True
 
 
 # The database.
