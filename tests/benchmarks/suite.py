@@ -100,6 +100,19 @@ def _load(bench: Bench, messages: int, array: int) -> Load:
     )
 
 
+def _steady_load(bench: Bench, devices: int) -> Load:
+    """Single readings at the scale's rate, without end."""
+    scale = bench.scale
+    return Load(
+        url=bench.stack.servers.device_mqtt_url,
+        devices=devices,
+        sites=scale.sites,
+        messages=10**9,
+        start_s=0,
+        rate_per_s=scale.load_per_s,
+    )
+
+
 async def _drained(
     bench: Bench,
     consumer: AbstractAsyncContextManager[Consumer],
@@ -258,14 +271,7 @@ def sum_up_write(samples: dict[str, list[Sample]]) -> list[Result]:
 async def measure_latency(bench: Bench, progress: OnProgress) -> dict[str, Sample]:
     """Publish to visible in SQL at a steady rate."""
     scale = bench.scale
-    load = Load(
-        url=bench.stack.servers.device_mqtt_url,
-        devices=scale.devices,
-        sites=scale.sites,
-        messages=10**9,
-        start_s=0,
-        rate_per_s=scale.load_per_s,
-    )
+    load = _steady_load(bench, scale.devices)
     found = await latency.under_load(bench.stack, load, scale.load_s, progress)
     return {"p50": Sample(found.p50_ms), "p99": Sample(found.p99_ms), "rss": Sample(found.rss_mb)}
 
@@ -291,15 +297,8 @@ def sum_up_idle(samples: dict[str, list[Sample]]) -> list[Result]:
 async def measure_fresh(bench: Bench, progress: OnProgress) -> dict[str, Sample]:
     """Publish to the hour in the ledger, at a steady rate; and the same while others send what they kept."""
     scale = bench.scale
-    load = Load(
-        url=bench.stack.servers.device_mqtt_url,
-        # Those of the last number on each site are probes.
-        devices=scale.devices - scale.sites,
-        sites=scale.sites,
-        messages=10**9,
-        start_s=0,
-        rate_per_s=scale.load_per_s,
-    )
+    # Those of the last number on each site are probes.
+    load = _steady_load(bench, scale.devices - scale.sites)
     found = await fresh.under_load(bench.stack, load, scale.fresh_s, progress)
     late = await fresh.while_late_ones_come(
         bench.stack, load, scale.late_devices, scale.late_arrays, progress
@@ -331,14 +330,7 @@ def sum_up_fresh(samples: dict[str, list[Sample]]) -> list[Result]:
 async def measure_outage(bench: Bench, progress: OnProgress) -> dict[str, Sample]:
     """The database is stopped while readings come at a steady rate."""
     scale = bench.scale
-    load = Load(
-        url=bench.stack.servers.device_mqtt_url,
-        devices=scale.devices,
-        sites=scale.sites,
-        messages=10**9,
-        start_s=0,
-        rate_per_s=scale.load_per_s,
-    )
+    load = _steady_load(bench, scale.devices)
     found = await outage.stopped_database(bench.stack, load, scale.away_s, progress)
     if found.lost:
         raise BenchError(f"{found.lost} of {found.published} readings were lost in an outage")
