@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 from random import Random
 from typing import Final
 
 import psycopg
 import structlog
 
+from services.analytics.repeat import until
 from services.store.backoff import Backoff
 from services.store.errors import explain
 from services.store.ledger_areas import roll_up_areas
@@ -32,11 +32,7 @@ class AreaKeeper:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop`. A database that is away, or refuses, is waited out: what is to do stays noted."""
-        while not stop.is_set():
-            wait_s = await self._try_once(stop)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(wait_s):
-                    await stop.wait()
+        await until(stop, lambda: self._try_once(stop))
 
     async def _try_once(self, stop: asyncio.Event) -> float:
         """All portions that are noted; how long to wait before the next look [s]."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from random import Random
@@ -15,6 +14,7 @@ import psycopg
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
+from services.analytics.repeat import until
 from services.store.backoff import Backoff
 from services.store.errors import explain
 from services.store.letter_bounds import (
@@ -119,11 +119,7 @@ class LetterKeeper:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop`. A database that is away, or refuses, is waited out."""
-        while not stop.is_set():
-            wait_s = await self._try_once(stop)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(wait_s):
-                    await stop.wait()
+        await until(stop, lambda: self._try_once(stop))
 
     async def _try_once(self, stop: asyncio.Event) -> float:
         """One look; how long to wait before the next [s]."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import suppress
 from random import Random
 from typing import Final
 
@@ -13,6 +12,7 @@ import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from services.analytics.recompute import Recomputer, Round
+from services.analytics.repeat import until
 from services.store.backoff import Backoff
 from services.store.errors import Failure, classify, explain
 from services.store.pool import Pool
@@ -79,11 +79,7 @@ class Worker:
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop`; a round that has begun is finished. A database that is away, and a statement that it
         refuses, are waited out: what is to be done stays noted."""
-        while not stop.is_set():
-            wait_s = await self._try_round()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(wait_s):
-                    await stop.wait()
+        await until(stop, self._try_round)
 
     async def _try_round(self) -> float:
         """One round; how long to wait before the next [s]."""
